@@ -1,6 +1,10 @@
 package actorcontext
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tandem-actors/tandem/fault"
+)
 
 // A PeerError says that the peer broke the protocol.
 type PeerError struct {
@@ -26,3 +30,6 @@ type UseError struct {
 func (e *UseError) Error() string {
 	return fmt.Sprintf("misuse: %v may not send %v while %v", e.Side, e.Kind, e.State)
 }
+
+// Is makes a UseError match [fault.ErrMisuse].
+func (e *UseError) Is(target error) bool { return target == fault.ErrMisuse }

@@ -197,4 +197,3 @@ func TestPair_everyInterleaving(t *testing.T) {
 		t.Errorf("only %d worlds: the check has lost its reach", len(seen))
 	}
 }
-

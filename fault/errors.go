@@ -58,7 +58,7 @@ type Canceled struct {
 func (c *Canceled) Error() string {
 	s := "canceled by " + c.Canceller.String()
 	if c.Cause != nil {
-		s += ": " + c.Cause.Error()
+		s += ": " + c.Reason()
 	}
 	return s
 }
@@ -67,6 +67,9 @@ func (c *Canceled) Error() string {
 func (c *Canceled) Reason() string {
 	if c.Cause == nil {
 		return "requested"
+	}
+	if own, ok := c.Cause.(*RemoteError); ok && own.Source.Equal(c.Canceller) { //nolint:errorlint // Only itself is in its own words.
+		return own.Message
 	}
 	return c.Cause.Error()
 }

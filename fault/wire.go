@@ -75,9 +75,10 @@ func Marshal(err error, self identity.ActorID) []byte {
 	return must(cbor.Marshal(pack(err, self, 0)))
 }
 
+// pack boxes err. A cause, at a depth above 0, is quoted, not relayed.
 func pack(err error, self identity.ActorID, depth int) *box {
 	if c, ok := errors.AsType[*Canceled](err); ok {
-		b := &box{Source: c.Source, Path: extend(c.Path, self), Canceller: &c.Canceller, Wave: c.Wave, Hop: c.Hop, Span: c.Span[:]}
+		b := &box{Source: c.Source, Path: relay(c.Path, self, depth), Canceller: &c.Canceller, Wave: c.Wave, Hop: c.Hop, Span: c.Span[:]}
 		if b.Source.IsZero() {
 			b.Source = self
 		}
@@ -87,7 +88,7 @@ func pack(err error, self identity.ActorID, depth int) *box {
 		return b
 	}
 	if r, ok := errors.AsType[*RemoteError](err); ok {
-		b := &box{Type: r.Type, Message: r.Message, Stack: r.Stack, Source: r.Source, Path: extend(r.Path, self)}
+		b := &box{Type: r.Type, Message: r.Message, Stack: r.Stack, Source: r.Source, Path: relay(r.Path, self, depth)}
 		if r.known != nil {
 			b.Detail = detail(r.known)
 		}
@@ -184,8 +185,11 @@ func (b *box) unpack(depth int) (error, error) { //nolint:revive // As above.
 	return r, nil
 }
 
-// extend returns path with self at its end; a full path keeps both ends.
-func extend(path []identity.ActorID, self identity.ActorID) []identity.ActorID {
+// relay returns path with self at its end; a full path keeps both ends.
+func relay(path []identity.ActorID, self identity.ActorID, depth int) []identity.ActorID {
+	if depth > 0 {
+		return path
+	}
 	if n := len(path); n >= maxPath {
 		path = append(path[:n/2:n/2], path[n/2+1:]...)
 	}
