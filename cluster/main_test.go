@@ -46,7 +46,7 @@ func eachFabric(t *testing.T, test func(w *world)) {
 }
 
 // startNATS starts a broker with a registrar until the test ends.
-func startNATS(t *testing.T) (url string) {
+func startNATS(t testing.TB) (url string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

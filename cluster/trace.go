@@ -19,12 +19,19 @@ import (
 // linked peer a propagate there and an apply here, which links to the span of
 // the work that it ended.
 
+// What is not recorded costs a span without attributes.
+var (
+	asClient = trace.WithSpanKind(trace.SpanKindClient)
+	asServer = trace.WithSpanKind(trace.SpanKindServer)
+)
+
 // startOpen begins the span of an opener and returns what takes it along.
 func (s *side) startOpen(ctx context.Context) [25]byte {
-	ctx, s.span = s.node.tracer.Start(ctx, telemetry.OpenSpan(s.peer.Name, s.endpoint),
-		trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(s.attributes()...),
-		trace.WithAttributes(telemetry.KeyRPCSystem.String(telemetry.RPCSystem), telemetry.KeyRPCMethod.String(s.peer.Name+"/"+s.endpoint)))
+	ctx, s.span = s.node.tracer.Start(ctx, telemetry.OpenSpan(s.peer.Name, s.endpoint), asClient)
+	if s.span.IsRecording() {
+		s.span.SetAttributes(s.attributes()...)
+		s.span.SetAttributes(telemetry.KeyRPCSystem.String(telemetry.RPCSystem), telemetry.KeyRPCMethod.String(s.peer.Name+"/"+s.endpoint))
+	}
 	return telemetry.Inject(ctx)
 }
 
@@ -46,8 +53,10 @@ func (s *side) endOpen(err error) {
 
 // startRun begins the span in which an endpoint runs.
 func (s *side) startRun(ctx context.Context, parent [25]byte) context.Context {
-	ctx, s.span = s.node.tracer.Start(telemetry.Extract(ctx, parent), telemetry.RunSpan(s.me.Name, s.endpoint),
-		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(s.attributes()...))
+	ctx, s.span = s.node.tracer.Start(telemetry.Extract(ctx, parent), telemetry.RunSpan(s.me.Name, s.endpoint), asServer)
+	if s.span.IsRecording() {
+		s.span.SetAttributes(s.attributes()...)
+	}
 	return ctx
 }
 

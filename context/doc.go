@@ -1,5 +1,5 @@
-// Package actorcontext, in folder context, is one side of a linked pair of
-// tasks as a pure state machine: no goroutine, no clock, no lock, no I/O. Its
+// Package actorcontext (folder context) is one side of a linked pair of tasks
+// as a pure state machine: no goroutine, no clock, no lock, no I/O. Its
 // driver (package cluster) feeds it what the peer said and what the local task
 // does, and carries out what it answers.
 //

@@ -148,8 +148,8 @@ func (w *world) check() error {
 		if m.Absorbed() && !m.asked {
 			return fmt.Errorf("%v absorbed a cancel it did not ask for", Side(side))
 		}
-		c, ok := m.failure.(*fault.Canceled) //nolint:errorlint // Never wrapped here.
-		if ok && !c.Canceller.Equal(otherID) && !(c.Canceller.Equal(parentID) && w.m[Parent].asked) {
+		c, ok := m.failure.(*fault.Canceled)
+		if ok && !c.Canceller.Equal(otherID) && (!c.Canceller.Equal(parentID) || !w.m[Parent].asked) {
 			return fmt.Errorf("%v names canceller %v, who did not ask", Side(side), c.Canceller)
 		}
 		if m.returned && m.failure != nil {
@@ -177,7 +177,7 @@ func TestPair_everyInterleaving(t *testing.T) {
 	start := &world{m: [2]Machine{New(Parent, parentID, childID), New(Child, childID, parentID)}}
 	seen := map[string]bool{start.key(): true}
 	frontier := []*world{start}
-	for d := 0; d < depth; d++ {
+	for d := range depth {
 		var next []*world
 		for _, w := range frontier {
 			for _, n := range w.steps() {

@@ -210,9 +210,9 @@ func IsCancellation(err, cause error) bool {
 		}
 		return true
 	case *Canceled:
-		return err == cause
+		return err == cause //nolint:errorlint // As above; the same below.
 	case interface{ Unwrap() error }:
-		return err == cause || IsCancellation(e.Unwrap(), cause)
+		return err == cause || IsCancellation(e.Unwrap(), cause) //nolint:errorlint // As above.
 	}
-	return err == cause || err == context.Canceled
+	return err == cause || err == context.Canceled //nolint:errorlint // As above.
 }

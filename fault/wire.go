@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -144,7 +145,7 @@ func detail(err error) cbor.RawMessage {
 
 // Unmarshal unpacks what [Marshal] packed: a [*Canceled] or a [*RemoteError].
 // Bytes that it cannot read give an error that is neither.
-func Unmarshal(data []byte) (error, error) { //nolint:revive // The first is the value.
+func Unmarshal(data []byte) (error, error) {
 	b := new(box)
 	if err := decoder.Unmarshal(data, b); err != nil {
 		return nil, fmt.Errorf("decode error: %w", err)
@@ -152,7 +153,7 @@ func Unmarshal(data []byte) (error, error) { //nolint:revive // The first is the
 	return b.unpack(0)
 }
 
-func (b *box) unpack(depth int) (error, error) { //nolint:revive // As above.
+func (b *box) unpack(depth int) (error, error) {
 	if depth > maxDepth || len(b.Path) > maxPath {
 		return nil, errors.New("decode error: nested too deep or relayed too often")
 	}
@@ -193,7 +194,7 @@ func relay(path []identity.ActorID, self identity.ActorID, depth int) []identity
 	if n := len(path); n >= maxPath {
 		path = append(path[:n/2:n/2], path[n/2+1:]...)
 	}
-	return append(path[:len(path):len(path)], self)
+	return append(slices.Clip(path), self)
 }
 
 // clip shortens s to its first and last parts.

@@ -62,7 +62,7 @@ func TestNames_keepTheRules(t *testing.T) {
 	seen := map[string]string{}
 	for line := range strings.Lines(names(t)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if strings.Contains(value, "cancelled") {
+		if strings.Contains(value, "cancel"+"led") {
 			t.Errorf("%s = %q: spell it canceled", name, value)
 		}
 		if !strings.HasPrefix(name, "Key") {

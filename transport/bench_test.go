@@ -162,12 +162,12 @@ func BenchmarkPingPong(b *testing.B) {
 func TestPort_sendDoesNotAllocate(t *testing.T) {
 	memory := transport.NewMemory()
 	bus := memory.Attach()
-	defer bus.Close() //nolint:errcheck // Never fails.
+	defer bus.Close()
 	port, err := transport.Listen(bus, "", identity.New(), onFrame(func() {}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer port.Close() //nolint:errcheck // Never fails.
+	defer port.Close()
 	to, data, ctx := identity.New(), make([]byte, frameSize), t.Context()
 	for class := range transport.Class(2) {
 		send := func() {

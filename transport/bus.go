@@ -14,7 +14,7 @@ import (
 	"sync"
 )
 
-// ErrDisconnected: the broker cannot be reached at the moment. The bus keeps
+// ErrDisconnected says that the broker cannot be reached at the moment. The bus keeps
 // trying; what is published meanwhile is refused, not stored.
 var ErrDisconnected = errors.New("no connection to the broker")
 

@@ -93,14 +93,14 @@ func (b *MemoryBus) Publish(subject, reply string, data []byte) error {
 
 // deliver hands m to all who subscribe to its subject and returns how many
 // those are. If only is not nil, nobody else is asked. f.mu is held.
-func (f *Memory) deliver(m memoryMessage, only *MemoryBus) int {
+func (m *Memory) deliver(msg memoryMessage, only *MemoryBus) int {
 	var delivered int
 	var queues map[string][]*memorySubscription
 	offer := func(s *memorySubscription) {
 		switch {
 		case only != nil && s.bus != only:
 		case s.queue == "":
-			s.push(m)
+			s.push(msg)
 			delivered++
 		default:
 			if queues == nil {
@@ -109,16 +109,16 @@ func (f *Memory) deliver(m memoryMessage, only *MemoryBus) int {
 			queues[s.queue] = append(queues[s.queue], s)
 		}
 	}
-	for _, s := range f.exact[m.subject] {
+	for _, s := range m.exact[msg.subject] {
 		offer(s)
 	}
-	for _, s := range f.wild {
-		if matches(s.subject, m.subject) {
+	for _, s := range m.wild {
+		if matches(s.subject, msg.subject) {
 			offer(s)
 		}
 	}
 	for _, members := range queues {
-		members[f.turn.Add(1)%uint64(len(members))].push(m)
+		members[m.turn.Add(1)%uint64(len(members))].push(msg)
 		delivered++
 	}
 	return delivered
@@ -213,23 +213,23 @@ func (b *MemoryBus) add(s *memorySubscription) error {
 }
 
 // remove undoes add. It may be called twice.
-func (f *Memory) remove(s *memorySubscription) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (m *Memory) remove(s *memorySubscription) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	same := func(other *memorySubscription) bool { return other == s }
 	if mayBeWild(s.subject) {
-		f.wild = without(f.wild, same)
+		m.wild = without(m.wild, same)
 	} else {
-		f.removeExact(s.subject, same)
+		m.removeExact(s.subject, same)
 	}
 }
 
 // removeExact ends the subscriptions to subject that are gone. f.mu is held.
-func (f *Memory) removeExact(subject string, gone func(*memorySubscription) bool) {
-	if left := without(f.exact[subject], gone); len(left) > 0 {
-		f.exact[subject] = left
+func (m *Memory) removeExact(subject string, gone func(*memorySubscription) bool) {
+	if left := without(m.exact[subject], gone); len(left) > 0 {
+		m.exact[subject] = left
 	} else {
-		delete(f.exact, subject)
+		delete(m.exact, subject)
 	}
 }
 

@@ -88,6 +88,7 @@ type NATS struct {
 	onLoss     func(error)
 	maxPayload atomic.Int64
 	handlers   gate
+	closing    atomic.Bool
 
 	mu      sync.Mutex // guards all below
 	down    error      // why there is no connection, or nil
@@ -176,6 +177,9 @@ func (n *NATS) disconnected(_ *nats.Conn, err error) {
 		down = fmt.Errorf("%w: %w", ErrDisconnected, err)
 	}
 	n.setDown(down)
+	if n.closing.Load() {
+		return
+	}
 	n.log.Warn("broker connection lost", slog.Any("error", err))
 	n.onLoss(down)
 }
@@ -282,6 +286,7 @@ func (n *NATS) Err() error {
 
 // Close implements [Bus].
 func (n *NATS) Close() error {
+	n.closing.Store(true)
 	var err error
 	if n.conn.IsConnected() {
 		err = n.conn.FlushTimeout(closePatience)

@@ -84,7 +84,7 @@ func serve(t *testing.T, answers map[string]string) (addr string) {
 				return
 			}
 			serving.Go(func() {
-				defer conn.Close() //nolint:errcheck // There is nobody to tell.
+				defer conn.Close()
 				_, _ = io.WriteString(conn, `INFO {"server_id":"x","max_payload":1000,"headers":true}`+"\r\n")
 				for lines := bufio.NewScanner(conn); lines.Scan(); {
 					act, _, _ := strings.Cut(lines.Text(), " ")
@@ -115,7 +115,7 @@ func TestNATS_refusedSubjectIsAnError(t *testing.T) {
 		"PING": "PONG\r\n",
 		"SUB":  "-ERR 'Permissions Violation for Subscription to \"secret\"'\r\n",
 	}))
-	defer bus.Close() //nolint:errcheck // It served its purpose.
+	defer bus.Close()
 	if err := bus.Err(); err != nil {
 		t.Errorf("Err() = %v before Subscribe", err)
 	}

@@ -3,6 +3,7 @@ package transport
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -91,7 +92,7 @@ func Listen(bus Bus, realm string, self identity.UUID, receiver Receiver) (*Port
 		}
 		return err
 	}
-	if err := cmp.Or(
+	if err := errors.Join(
 		hear(classSubject(realm, self, Control), func(_, _ string, data []byte) { p.receive(Control, data) }),
 		hear(classSubject(realm, self, Data), func(_, _ string, data []byte) { p.receive(Data, data) }),
 		hear(noReplierSubject(realm, self, "*"), func(subject, _ string, _ []byte) { p.miss(subject) }),

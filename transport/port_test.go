@@ -218,7 +218,7 @@ func TestPort_malformedIsIgnored(t *testing.T) {
 func TestPort_misuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bus := transport.NewMemory().Attach()
-		defer bus.Close() //nolint:errcheck // Tested elsewhere.
+		defer bus.Close()
 		a := listen(t, bus)
 		if err := a.Send(t.Context(), a.id, transport.Data, nil); !errors.Is(err, fault.ErrMisuse) {
 			t.Errorf("Send() to itself = %v, want %v", err, fault.ErrMisuse)

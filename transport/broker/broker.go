@@ -110,7 +110,7 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	ctx, stop := context.WithTimeout(ctx, startPatience)
 	defer stop()
 	for !s.ReadyForConnections(startPoll) {
-		if err := cmp.Or(log.fatal(), context.Cause(ctx)); err != nil {
+		if err := errors.Join(log.fatal(), context.Cause(ctx)); err != nil {
 			_ = b.Close() // It is the start that failed.
 			return nil, fmt.Errorf("start broker on %s, port %d: %w", options.Host, cfg.Port, err)
 		}

@@ -81,7 +81,7 @@ func TestStart_portInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // It served its purpose.
+	defer l.Close()
 	port := l.Addr().(*net.TCPAddr).Port
 	for _, cfg := range []broker.Config{{Port: port}, {ClusterPort: port}} {
 		begin := time.Now()
