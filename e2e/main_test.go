@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package e2e_test drives the real binaries as a user would.
 package e2e_test
 
