@@ -103,9 +103,6 @@ func (n *Node) cancelActor(a *actor, c *Canceled, told func()) bool {
 	if !first {
 		return false
 	}
-	n.mu.Lock()
-	delete(n.actors, a.id.UUID)
-	n.mu.Unlock()
 	c.Source, c.Path = a.id, nil
 	n.applyToActor(a, c)
 	a.stop(c)
@@ -120,6 +117,9 @@ func (n *Node) cancelActor(a *actor, c *Canceled, told func()) bool {
 			n.log.Warn("actor not deregistered", slog.String("actor", a.id.Name), slog.String("error", err.Error()))
 		}
 		a.tasks.Wait()
+		n.mu.Lock()
+		delete(n.actors, a.id.UUID)
+		n.mu.Unlock()
 	})
 	return true
 }

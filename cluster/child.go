@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	actorcontext "github.com/tandem-actors/tandem/context"
 	"github.com/tandem-actors/tandem/fault"
@@ -47,8 +46,8 @@ func (n *Node) accept(from identity.UUID, msg *actorcontext.Message) {
 
 // endpoint finds what msg asks for.
 func (n *Node) endpoint(from identity.UUID, msg *actorcontext.Message) (e Endpoint, a *actor, err error) {
-	if msg.Caller.Node.UUID != from { // Scenario B-23.
-		return e, nil, fmt.Errorf("%w: the caller is not of the node that asks", ErrMisuse)
+	if err := checkCaller(from, msg.Caller); err != nil {
+		return e, nil, err
 	}
 	n.mu.RLock()
 	a = n.actors[msg.Target]
@@ -68,6 +67,18 @@ func (n *Node) endpoint(from identity.UUID, msg *actorcontext.Message) (e Endpoi
 	return e, a, nil
 }
 
+// checkCaller refuses a caller that is not of the node that sent the message
+// (scenario B-23), or whose names could not be passed on.
+func checkCaller(from identity.UUID, caller identity.ActorID) error {
+	switch {
+	case caller.IsZero() || caller.Node.UUID != from:
+		return fmt.Errorf("%w: the caller is not of the node that asks", ErrMisuse)
+	case caller.UUID == from:
+		return identity.CheckName(caller.Name)
+	}
+	return join(identity.CheckName(caller.Name), identity.CheckName(caller.Node.Name))
+}
+
 func gone(actor identity.UUID) error {
 	return fmt.Errorf("%w: %v is not, or not any more, on this node", ErrNotFound, actor)
 }
@@ -80,10 +91,9 @@ func (n *Node) refuse(to identity.UUID, msg *actorcontext.Message, err error) {
 		return
 	}
 	me := identity.ActorID{Name: n.id.Name, UUID: msg.Target, Node: n.id.Node}
-	frame := actorcontext.AppendMessage(nil, &actorcontext.Message{
+	n.control(to, &actorcontext.Message{
 		Kind: actorcontext.Error, From: actorcontext.Child, Context: msg.Context, Payload: fault.Marshal(err, me),
 	})
-	_ = n.send(n.closing, to, actorcontext.Error, frame)
 }
 
 // taskContext returns the context in which the endpoint runs. It is done when
@@ -142,7 +152,10 @@ func (s *side) sendResult(result []byte) error {
 
 // sendError ends the context with err.
 func (s *side) sendError(err error) {
-	if c, ok := errors.AsType[*Canceled](err); ok {
+	if c, ok := fault.Cancellation(err); ok {
+		if c == nil { // Nobody asked but the task itself (scenario C-16).
+			c = newCancel(s.me, nil)
+		}
 		err = s.tellOpener(c)
 	}
 	s.mu.Lock()
@@ -158,6 +171,3 @@ func (s *side) sendError(err error) {
 
 // errRepeated says that a context with this ID has been opened before.
 var errRepeated = errors.New("opened before")
-
-// graceTimer bounds a wait for tasks that were told to end.
-func (n *Node) graceTimer() *time.Timer { return time.NewTimer(n.cfg.CancelGrace) }

@@ -98,8 +98,11 @@ func (c Config) withDefaults(uuid identity.UUID) (Config, error) {
 	if c.LinkTimeout < 2*c.Heartbeat {
 		errs = append(errs, fmt.Errorf("LinkTimeout %v is less than two Heartbeats of %v", c.LinkTimeout, c.Heartbeat))
 	}
-	if c.Buffer < 1 || c.MaxTasks < 1 {
-		errs = append(errs, errors.New("config has Buffer or MaxTasks below 1"))
+	if c.Buffer < 1 {
+		errs = append(errs, fmt.Errorf("buffer of %d messages is none", c.Buffer))
+	}
+	if c.MaxTasks < 1 {
+		errs = append(errs, fmt.Errorf("maximum of %d tasks is none", c.MaxTasks))
 	}
 	return c, errors.Join(errs...)
 }

@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"context"
-	"runtime"
+	"fmt"
 	"runtime/debug"
 
 	"github.com/tandem-actors/tandem/fault"
@@ -126,29 +126,15 @@ func (e Endpoint) guard(ctx context.Context, s *side, arg []byte, end func(resul
 	var err error
 	defer func() {
 		if returned {
-			end(result, err)
+			end(result, fault.Sane(err))
 			return
 		}
 		value := "the goroutine exited (runtime.Goexit)"
 		if v := recover(); v != nil {
-			value = panicText(v)
+			value = fmt.Sprint(v) // Which survives a String method that panics.
 		}
 		end(nil, &fault.Panic{Value: value, Stack: string(debug.Stack())})
 	}()
 	result, err = e.run(ctx, s, arg)
 	returned = true
-}
-
-func panicText(v any) string {
-	switch v := v.(type) {
-	case *runtime.PanicNilError:
-		return "nil"
-	case error:
-		return v.Error()
-	case interface{ String() string }:
-		return v.String()
-	case string:
-		return v
-	}
-	return "a value without text"
 }

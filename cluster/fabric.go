@@ -39,7 +39,10 @@ func (c Config) fabric(ctx context.Context) (*fabric, error) {
 	f.registrar, err = discovery.NewRegistrar(ctx, discovery.RegistrarConfig{
 		Name: "memory", Realm: c.Realm, Bus: f.registrarBus, Logger: c.Logger,
 	})
-	return f, err
+	if err != nil {
+		return nil, join(err, f.registrarBus.Close())
+	}
+	return f, nil
 }
 
 // String names the fabric, for people.
@@ -81,8 +84,5 @@ func (f *fabric) release(ctx context.Context) error {
 	if !last || f.registrar == nil {
 		return nil
 	}
-	if err := f.registrar.Close(ctx); err != nil {
-		return err
-	}
-	return f.registrarBus.Close()
+	return join(f.registrar.Close(ctx), f.registrarBus.Close())
 }

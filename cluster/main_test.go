@@ -140,6 +140,11 @@ func (w *world) eventually(check func() error) {
 	}
 }
 
+// forget says that the test has closed n itself.
+func (w *world) forget(n *cluster.Node) {
+	w.nodes = slices.DeleteFunc(w.nodes, func(o *cluster.Node) bool { return o == n })
+}
+
 // crash makes n vanish.
 func (w *world) crash(n *cluster.Node) {
 	if w.gone == nil {

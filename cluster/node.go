@@ -41,6 +41,7 @@ type Node struct {
 	service sync.WaitGroup // The heartbeat.
 
 	late, malformed atomic.Uint64
+	beats           atomic.Uint32 // Heartbeats so far.
 
 	mu     sync.RWMutex // Guards what follows. Nothing waits while holding it.
 	closed bool
@@ -78,15 +79,14 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		kills:  make(map[identity.UUID]pendingKill),
 	}
 	n.links = links{
-		node:   n,
-		limits: actorcontext.Limits{Silence: cfg.LinkTimeout, Refusal: cfg.LinkTimeout / 4},
+		limits: actorcontext.Limits{Silence: cfg.LinkTimeout - cfg.Heartbeat, Refusal: cfg.LinkTimeout / 4},
 		peers:  make(map[identity.UUID]*peer),
 	}
 	n.closing, n.stop = context.WithCancelCause(context.Background())
 	n.running, n.cancel = context.WithCancelCause(n.closing)
 	if err := n.connect(ctx); err != nil {
 		n.stop(err)
-		n.disconnect(ctx)
+		n.disconnect()
 		return nil, fmt.Errorf("start node %q: %w", cfg.Name, err)
 	}
 	n.service.Go(n.heartbeat)
@@ -112,7 +112,9 @@ func (n *Node) connect(ctx context.Context) (err error) {
 }
 
 // disconnect leaves the fabric, as far as connect came.
-func (n *Node) disconnect(ctx context.Context) {
+func (n *Node) disconnect() {
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.CancelGrace)
+	defer cancel()
 	var errs []error
 	if n.port != nil {
 		errs = append(errs, n.port.Close())
@@ -133,7 +135,7 @@ func (n *Node) heartbeat() {
 	for {
 		select {
 		case now := <-ticker.C:
-			n.links.tick(now)
+			n.beat(now)
 		case <-n.closing.Done():
 			return
 		}
@@ -172,11 +174,12 @@ func (n *Node) close() {
 	n.cancel(ErrClosed)
 	for _, s := range n.allSides() {
 		if s.which == actorcontext.Parent {
+			s.interruptWith(fmt.Errorf("%w: node %v", ErrClosed, n.id))
 			s.cancel(n.closing, ErrClosed)
 		}
 	}
 
-	timer := n.graceTimer()
+	timer := time.NewTimer(n.cfg.CancelGrace)
 	defer timer.Stop()
 	expired := false
 	for _, a := range actors {
@@ -204,7 +207,7 @@ func (n *Node) close() {
 	}
 	n.stop(ErrClosed)
 	n.service.Wait()
-	n.disconnect(ctx)
+	n.disconnect()
 	if !expired {
 		n.tasks.Wait()
 	}
@@ -229,9 +232,20 @@ func (n *Node) add(s *side) error {
 		n.served++
 	}
 	if s.peer.Node.UUID != n.id.UUID {
+		s.watched = true
 		n.links.hold(s.peer.Node, s.born)
 	}
 	return nil
+}
+
+// unwatch ends the watch of the link on behalf of s. A second call does nothing.
+func (n *Node) unwatch(s *side) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s.watched {
+		s.watched = false
+		n.links.release(s.peer.Node)
+	}
 }
 
 // remove takes s out of the tables. A second call does nothing.
@@ -246,7 +260,8 @@ func (n *Node) remove(s *side) {
 	if s.which == actorcontext.Child {
 		n.served--
 	}
-	if s.peer.Node.UUID != n.id.UUID {
+	if s.watched {
+		s.watched = false
 		n.links.release(s.peer.Node)
 	}
 }

@@ -3,7 +3,9 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/tandem-actors/tandem/fault"
 )
@@ -17,8 +19,9 @@ type Nursery struct {
 	stop  context.CancelCauseFunc
 	tasks sync.WaitGroup
 
-	mu   sync.Mutex // Guards errs.
-	errs []error
+	mu          sync.Mutex // Guards what follows.
+	errs        []error
+	interrupted bool // The end of the scope ended something early.
 }
 
 // Nursery runs body in a scope that owns what body starts, and returns when all
@@ -42,7 +45,7 @@ func (n *Node) Nursery(ctx context.Context, body func(ctx context.Context, nurse
 	nu.fail(body(scope, nu))
 	nu.tasks.Wait()
 	returned = true
-	if len(nu.errs) == 0 && ctx.Err() != nil {
+	if len(nu.errs) == 0 && nu.interrupted && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return join(nu.errs...)
@@ -58,7 +61,7 @@ func (nu *Nursery) Go(task func(ctx context.Context) error) {
 func (nu *Nursery) Spawn(ctx context.Context, name string, endpoints ...Endpoint) (*Portal, error) {
 	a, err := nu.node.spawn(ctx, name, endpoints)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("spawn %q: %w", name, err)
 	}
 	nu.tasks.Go(func() { nu.own(a) })
 	return &Portal{nu.node, a.id}, nil
@@ -69,12 +72,15 @@ func (nu *Nursery) own(a *actor) {
 	select {
 	case <-a.ctx.Done():
 	case <-nu.ctx.Done():
+		nu.mu.Lock()
+		nu.interrupted = true
+		nu.mu.Unlock()
 		nu.node.cancelActor(a, newCancel(nu.node.self(nu.ctx), nu.cause()), func() {})
 	}
 	if c, ok := a.canceledBy(); ok && !c.Canceller.Equal(nu.node.self(nu.ctx)) {
 		nu.fail(c)
 	}
-	timer := nu.node.graceTimer()
+	timer := time.NewTimer(nu.node.cfg.CancelGrace)
 	defer timer.Stop()
 	select {
 	case <-a.ended:
@@ -100,13 +106,18 @@ func (nu *Nursery) fail(err error) {
 	if err == nil {
 		return
 	}
-	if nu.ctx.Err() != nil && fault.IsCancellation(err, context.Cause(nu.ctx)) {
-		return
-	}
+	err = fault.Sane(err)
+	echo := nu.ctx.Err() != nil && fault.IsCancellation(err, context.Cause(nu.ctx))
 	nu.mu.Lock()
-	nu.errs = append(nu.errs, err)
+	if echo {
+		nu.interrupted = true
+	} else {
+		nu.errs = append(nu.errs, err)
+	}
 	nu.mu.Unlock()
-	nu.stop(err)
+	if !echo {
+		nu.stop(err)
+	}
 }
 
 // cause returns why the scope ends, nil for a plain request.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func (p *Portal) open(outer context.Context, endpoint string, arg []byte, body f
 		}
 	}()
 	if err = s.enter(ctx); err == nil {
-		err = body(ctx, s)
+		err = fault.Sane(body(ctx, s))
 	}
 	returned = true
 	return s.leave(outer, ctx, err)
@@ -136,20 +137,19 @@ func (s *side) leave(outer, ctx context.Context, err error) ([]byte, error) {
 	if err != nil {
 		s.cancel(ctx, err)
 	}
-	select {
-	case <-s.done:
-	default:
-		if e := s.await(outer, err); e != nil {
-			err = join(err, e)
-		}
-	}
 	s.mu.Lock()
-	ended, _ := s.m.Ended()
+	s.leaving = true
+	s.mu.Unlock()
+	err = join(err, s.await(outer))
+
+	s.mu.Lock()
+	ended, failure := s.m.Ended()
 	result := s.result
-	if err == nil && !ended {
-		err = context.Cause(outer)
+	if isPast(outer) && errors.Is(failure, context.DeadlineExceeded) { // It is mine, come back.
+		err = cmp.Or(err, context.Cause(outer), context.DeadlineExceeded)
+	} else {
+		err = s.m.Leave(err)
 	}
-	err = s.m.Leave(err)
 	s.mu.Unlock()
 	if ended {
 		s.node.remove(s)
@@ -161,45 +161,40 @@ func (s *side) leave(outer, ctx context.Context, err error) ([]byte, error) {
 	return result, nil
 }
 
-// await waits for the end of the child. It returns nil if that came, otherwise
-// why it stopped waiting.
-func (s *side) await(outer context.Context, failed error) error {
-	var timer *time.Timer
-	var expired <-chan time.Time
-	grace := func() {
-		timer = time.NewTimer(s.node.cfg.CancelGrace)
-		expired = timer.C
-	}
-	var cause error
-	done := outer.Done()
-	if failed != nil || s.canceling() {
-		grace()
-		done = nil
-	}
-	defer func() {
-		if timer != nil {
-			timer.Stop()
-		}
-	}()
-	for {
-		select {
-		case <-s.done:
-			return cause
-		case <-done: // While draining: the same as within the block.
-			cause, done = context.Cause(outer), nil
-			s.cancel(outer, cause)
-			grace()
-		case <-expired:
-			s.abandon()
-			return join(cause, &TooSlow{Actor: s.peer, Grace: s.node.cfg.CancelGrace.String()})
-		}
-	}
+// isPast reports whether the deadline of ctx is over, though ctx may not have
+// noticed yet.
+func isPast(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
 }
 
-func (s *side) canceling() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.m.CancelCalled()
+// await waits for the end of the child. If outer is done first, it cancels the
+// child and returns outer's cause; once canceled by whomever, the child has
+// CancelGrace.
+func (s *side) await(outer context.Context) (err error) {
+	select {
+	case <-s.done:
+		return nil
+	case <-s.asked: // Whether outer is done, too, does not matter any more.
+	default:
+		select {
+		case <-s.done:
+			return nil
+		case <-s.asked:
+		case <-outer.Done(): // The same as within the block.
+			err = context.Cause(outer)
+			s.cancel(outer, err)
+		}
+	}
+	timer := time.NewTimer(s.node.cfg.CancelGrace)
+	defer timer.Stop()
+	select {
+	case <-s.done:
+		return err
+	case <-timer.C:
+		s.abandon()
+		return join(err, &TooSlow{Actor: s.peer, Grace: s.node.cfg.CancelGrace.String()})
+	}
 }
 
 // abandon leaves the record of a child that did not end in time in the tables,
@@ -217,34 +212,36 @@ func (s *side) abandon() {
 
 // cancel asks the child to end, once.
 func (s *side) cancel(ctx context.Context, cause error) {
+	c := newCancel(s.me, cause)
 	s.mu.Lock()
-	ended, _ := s.m.Ended()
 	_, err := s.m.MaySend(actorcontext.Cancel)
-	if ended || err != nil || s.m.CancelCalled() {
+	if err != nil || s.m.CancelCalled() {
 		s.mu.Unlock()
 		return
 	}
 	s.m.Sent(actorcontext.Cancel)
+	close(s.asked)
 	s.mu.Unlock()
 
-	c := newCancel(s.me, cause)
 	w := s.node.startWave(ctx, c, telemetry.ScopeContext, s.peer)
+	w.frame = s.frame(actorcontext.Message{Kind: actorcontext.Cancel, Payload: fault.Marshal(c, s.me)})
 	s.mu.Lock()
-	ended, _ = s.m.Ended()
+	ended, failure := s.m.Ended()
 	if !ended {
 		s.wave = w
 	}
 	s.mu.Unlock()
 	if ended { // Meanwhile.
-		w.end(nil, telemetry.AckAlreadyDone)
+		w.end(failure, telemetry.AckAlreadyDone)
 		return
 	}
-	s.control(actorcontext.Message{Kind: actorcontext.Cancel, Payload: fault.Marshal(c, s.me)})
+	s.node.sendControl(s.peer.Node.UUID, actorcontext.Cancel, w.frame)
 }
 
 // newCancel returns the cancel that by asks for because of cause. If by was
 // itself canceled, it is the next hop of the same wave.
 func newCancel(by identity.ActorID, cause error) *Canceled {
+	cause = fault.Sane(cause)
 	c := &Canceled{Canceller: by, Cause: cause, Wave: identity.New(), Hop: 1}
 	if up, ok := errors.AsType[*Canceled](cause); ok {
 		c.Wave, c.Hop, c.Span = up.Wave, up.Hop+1, up.Span

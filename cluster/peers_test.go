@@ -116,8 +116,11 @@ func (x *common) run(handle func(error) error) (ctx1, ctx2, ctx3 *parent, err er
 func TestPeers_D01_horizontalCancel(t *testing.T) {
 	eachFabric(t, func(w *world) {
 		x := newCommon(w)
-		var waited error
-		ctx1, ctx2, ctx3, err := x.run(func(err error) error { waited = err; return err })
+		var waited, caller error
+		ctx1, ctx2, ctx3, err := x.run(func(err error) error {
+			waited, caller = err, within(w, "the end of just_caller", x.callerErr)
+			return err
+		})
 
 		e, ok := errors.AsType[*cluster.Canceled](waited)
 		if !ok || e.Canceller.Name != "canceller" || e.Source.Name != "sleeper" || !errors.Is(e, cluster.ErrBusy) {
@@ -135,9 +138,8 @@ func TestPeers_D01_horizontalCancel(t *testing.T) {
 			}
 		}
 
-		err = within(w, "the end of just_caller", x.callerErr)
-		if e, ok := errors.AsType[*cluster.Canceled](err); !ok || e.Canceller.Name != "canceller" || e.Source.Name != "sleeper" || !errors.Is(e, cluster.ErrBusy) {
-			t.Errorf("D-03: just_caller got %v", err)
+		if e, ok := errors.AsType[*cluster.Canceled](caller); !ok || e.Canceller.Name != "canceller" || e.Source.Name != "sleeper" || !errors.Is(e, cluster.ErrBusy) {
+			t.Errorf("D-03: just_caller got %v", caller)
 		}
 		if s := (<-x.callerState).State(); s.CancelCalled || s.CancelAcked || s.Canceller.Name != "sleeper" {
 			t.Errorf("D-03: just_caller's context: %+v", s)

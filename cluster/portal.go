@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	actorcontext "github.com/tandem-actors/tandem/context"
 	"github.com/tandem-actors/tandem/fault"
@@ -33,8 +34,8 @@ func (p *Portal) String() string { return p.id.String() }
 // Cancel returns nil once the actor's node has acknowledged, which it does when
 // every task has been told, not when they have ended. It is [ErrNotFound] or
 // [ErrUnreachable] if there is nothing left to cancel, and [*TooSlow] if the
-// node does not acknowledge within CancelGrace. The request goes out even if
-// ctx is done (scenario K-05).
+// node does not acknowledge within CancelGrace. It does not end early when ctx is
+// done: the request must go out even then (scenario K-05).
 func (p *Portal) Cancel(ctx context.Context, cause error) error {
 	n := p.node
 	me := n.self(ctx)
@@ -69,7 +70,7 @@ func (n *Node) kill(ctx context.Context, target, me identity.ActorID, c *Cancele
 	if err := n.send(context.WithoutCancel(ctx), target.Node.UUID, actorcontext.Kill, frame); err != nil {
 		return err
 	}
-	timer := n.graceTimer()
+	timer := time.NewTimer(n.cfg.CancelGrace)
 	defer timer.Stop()
 	select {
 	case err := <-answer:

@@ -23,6 +23,7 @@ type side struct {
 	me, peer identity.ActorID
 	endpoint string
 	actor    *actor     // Of a child: whose task it is.
+	watched  bool       // Counted in links; guarded by node.mu.
 	born     time.Time  // When it was opened.
 	span     trace.Span // Of a parent the open span, of a child the run span.
 
@@ -35,12 +36,16 @@ type side struct {
 	queue     [][]byte // Received and not yet read; at most Config.Buffer, see receive.
 	first     []byte
 	result    []byte
-	wave      *wave // The cancel that this side asked for, until its ack.
+	wave      *wave  // The cancel that this side asked for, until its ack.
+	heard     uint32 // The heartbeat at which the peer was last heard or asked.
 	stop      context.CancelCauseFunc
 	entered   bool
+	doubted   bool // The peer has said once that it does not have this context.
+	leaving   bool // The block has ended: values of the stream are for nobody.
 	abandoned bool // Nobody waits for the end any more.
 
 	opened chan struct{} // Closed when first is there.
+	asked  chan struct{} // Of a parent: closed when it has asked the child to end.
 	done   chan struct{} // Closed when the outcome is known.
 	wake   chan struct{} // Holds a token when a reader should look again.
 }
@@ -51,7 +56,9 @@ func newSide(n *Node, which actorcontext.Side, id identity.UUID, me, peer identi
 		born:    time.Now(),
 		m:       actorcontext.New(which, me, peer),
 		sending: make(chan struct{}, 1),
+		heard:   n.beats.Load(),
 		opened:  make(chan struct{}),
+		asked:   make(chan struct{}),
 		done:    make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 	}
@@ -66,6 +73,9 @@ func (s *side) frame(msg actorcontext.Message) []byte {
 // send sends an ordered message. It waits while the outbox to the peer is
 // full, until ctx is done.
 func (s *side) send(ctx context.Context, kind actorcontext.Kind, payload []byte) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	select {
 	case s.sending <- struct{}{}:
 		defer func() { <-s.sending }()
@@ -74,17 +84,24 @@ func (s *side) send(ctx context.Context, kind actorcontext.Kind, payload []byte)
 	}
 	s.mu.Lock()
 	seq, err := s.m.MaySend(kind)
+	early := kind == actorcontext.Started
+	if err == nil && early {
+		s.m.Sent(kind)
+	}
 	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if err := s.node.send(ctx, s.peer.Node.UUID, kind, s.frame(actorcontext.Message{Kind: kind, Seq: seq, Payload: payload})); err != nil {
-		return err
-	}
+	err = s.node.send(ctx, s.peer.Node.UUID, kind, s.frame(actorcontext.Message{Kind: kind, Seq: seq, Payload: payload}))
 	s.mu.Lock()
-	s.m.Sent(kind)
+	switch {
+	case err == nil && !early:
+		s.m.Sent(kind)
+	case err != nil && early:
+		s.m.NotStarted()
+	}
 	s.mu.Unlock()
-	return nil
+	return err
 }
 
 // receive applies a message of the peer's. It runs on the reader of the link
@@ -92,11 +109,12 @@ func (s *side) send(ctx context.Context, kind actorcontext.Kind, payload []byte)
 // context with an Overrun (scenarios F-14, F-15).
 func (s *side) receive(msg *actorcontext.Message) {
 	s.mu.Lock()
+	s.heard, s.doubted = s.node.beats.Load(), false
 	do, err := s.m.Receive(msg)
 	if err != nil {
 		do = s.m.Lose(&LinkLost{Peer: s.peer.Node, Why: err.Error()})
 	}
-	if do&actorcontext.Deliver != 0 {
+	if do&actorcontext.Deliver != 0 && !s.leaving {
 		if len(s.queue) < s.node.cfg.Buffer {
 			s.queue = append(s.queue, msg.Payload)
 		} else {
@@ -127,6 +145,22 @@ func (s *side) interruptWith(cause error) {
 	s.carryOut(s.m.Interrupt(cause))
 }
 
+// interrupted reports whether the local task was told to end.
+func (s *side) interrupted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m.Cause() != nil
+}
+
+// isLost reports whether the context ended on this side without a word of the
+// peer's.
+func (s *side) isLost() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ended, failure := s.m.Ended()
+	return ended && failure != nil
+}
+
 // carryOut does what the machine said, and unlocks s.mu, which must be held.
 func (s *side) carryOut(do actorcontext.Do) {
 	if do&actorcontext.Late != 0 {
@@ -140,6 +174,7 @@ func (s *side) carryOut(do actorcontext.Do) {
 		close(s.done)
 	}
 	stop, cause, wave, abandoned := s.stop, s.m.Cause(), s.wave, s.abandoned
+	_, failure := s.m.Ended()
 	if do&(actorcontext.Acked|actorcontext.Finish) != 0 {
 		s.wave = nil
 	}
@@ -155,9 +190,9 @@ func (s *side) carryOut(do actorcontext.Do) {
 		s.control(actorcontext.Message{Kind: actorcontext.Ack})
 	}
 	if do&(actorcontext.Acked|actorcontext.Finish) != 0 {
-		wave.end(nil, telemetry.AckAcked)
+		wave.end(failure, telemetry.AckAcked)
 	}
-	if do&(actorcontext.Deliver|actorcontext.EndStream|actorcontext.Finish) != 0 {
+	if do&(actorcontext.Deliver|actorcontext.EndStream|actorcontext.Interrupt|actorcontext.Finish) != 0 {
 		s.signal()
 	}
 }
@@ -170,11 +205,9 @@ func (s *side) signal() {
 	}
 }
 
-// control sends a message that overtakes data. It does not wait. If the outbox
-// has no room even for control messages, the link is as good as lost, and its
-// heartbeats will say so.
+// control sends a message of this side's that overtakes data. It does not wait.
 func (s *side) control(msg actorcontext.Message) {
-	_ = s.node.send(context.Background(), s.peer.Node.UUID, msg.Kind, s.frame(msg))
+	s.node.sendControl(s.peer.Node.UUID, msg.Kind, s.frame(msg))
 }
 
 // giveUp tells a peer that broke the protocol that this side has given up.

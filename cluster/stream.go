@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"iter"
 
 	actorcontext "github.com/tandem-actors/tandem/context"
@@ -35,7 +34,9 @@ func (c stream[Out, In]) Send(ctx context.Context, v Out) error {
 // read everything. A second call does nothing.
 func (c stream[Out, In]) CloseSend(ctx context.Context) error {
 	err := c.s.send(ctx, actorcontext.Stop, nil)
-	if errors.Is(err, ErrClosed) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.s.m.Stopped() {
 		return nil
 	}
 	return err
@@ -86,8 +87,8 @@ func (c stream[Out, In]) State() actorcontext.Snapshot {
 	return c.s.m.Snapshot()
 }
 
-// A Parent is the opener's end of a context. It must not be used after the
-// body that got it has returned.
+// A Parent is the opener's end of a context. After the body that got it has
+// returned, only Cancel, State and Canceller make sense.
 type Parent[Down, Up, Ret any] struct{ stream[Down, Up] }
 
 // Cancel asks the child to end, because of cause, which may be nil. It does not

@@ -116,8 +116,12 @@ func errorType(err error) string {
 	return fault.TypeOf(err)
 }
 
-// A wave is the spans of one cancel that is under way to one peer.
-type wave struct{ request, propagate trace.Span }
+// A wave is one cancel that is under way to one peer: its spans, and the frame,
+// to send it again.
+type wave struct {
+	request, propagate trace.Span
+	frame              []byte
+}
 
 // startWave begins the spans of c on its way to peer and notes them in c. A
 // cancel that passes on another continues that one's trace.
@@ -141,20 +145,21 @@ func (n *Node) startPropagate(ctx context.Context, c *Canceled, peer identity.Ac
 		trace.WithAttributes(telemetry.KeyNode.String(n.id.Name), telemetry.KeyPeerID.String(peer.UUID.String())))
 }
 
-// end ends the spans of w: with err if the cancel did not get through,
-// otherwise with how the peer took it. A nil wave has none.
+// end ends the spans of w. ack is how the peer took the cancel, unless err says
+// that it did not get through. A nil wave has none.
 func (w *wave) end(err error, ack string) {
 	if w == nil {
 		return
 	}
 	_, slow := errors.AsType[*TooSlow](err)
+	_, lost := errors.AsType[*LinkLost](err)
 	switch {
 	case slow:
 		ack = telemetry.AckTimeout
+	case lost || errors.Is(err, ErrUnreachable):
+		ack = telemetry.AckUnreachable
 	case errors.Is(err, ErrNotFound):
 		ack = telemetry.AckAlreadyDone
-	case err != nil:
-		ack = telemetry.AckUnreachable
 	}
 	w.propagate.SetAttributes(telemetry.KeyCancelAck.String(ack))
 	w.propagate.End()

@@ -124,6 +124,17 @@ func (m *Machine) Sent(kind Kind) {
 	}
 }
 
+// NotStarted takes back [Machine.Sent] of a Started that did not leave.
+func (m *Machine) NotStarted() {
+	m.sent--
+	if m.state == Running {
+		m.state = Opening
+	}
+}
+
+// Stopped reports whether this side has sent Stop.
+func (m *Machine) Stopped() bool { return m.stopped }
+
 // Receive applies a message of the peer's and returns what to do. A message
 // that the protocol forbids gives a [*PeerError], and a gap in the numbers a
 // [*PeerError] too; then nothing has changed, and the driver gives the context

@@ -23,16 +23,18 @@ const (
 	Cancel                  // Please end.
 	Ack                     // Cancel has arrived: the task is told.
 
-	Kill   // Cancel the whole actor that Target names.
-	Killed // Kill was served, or, with Seq 0, the actor is not there.
-	Ping   // Are you there?
-	Pong   // I heard your Ping of that Seq.
+	Kill    // Cancel the whole actor that Target names.
+	Killed  // Kill was served, or, with Seq 0, the actor is not there.
+	Ping    // Are you there?
+	Pong    // I heard your Ping.
+	Check   // Do you still have this context?
+	Unknown // I do not.
 	numKinds
 )
 
 // String returns the kind's name.
 func (k Kind) String() string {
-	names := [...]string{"", "open", "call", "started", "yield", "stop", "return", "error", "cancel", "ack", "kill", "killed", "ping", "pong"}
+	names := [...]string{"", "open", "call", "started", "yield", "stop", "return", "error", "cancel", "ack", "kill", "killed", "ping", "pong", "check", "unknown"}
 	if int(k) < len(names) && k > 0 {
 		return names[k]
 	}
@@ -44,7 +46,7 @@ func (k Kind) ordered() bool { return k == Started || k == Yield || k == Stop ||
 
 // Data reports whether k travels with the data, behind what was sent before
 // it. All others are control messages and overtake data.
-func (k Kind) Data() bool { return k.ordered() }
+func (k Kind) Data() bool { return k.ordered() || k == Unknown }
 
 // A Message is what one side says to the other. Which fields count depends on
 // the kind; see wire.go.
@@ -53,7 +55,7 @@ type Message struct {
 	From    Side          // Which side sent it.
 	Context identity.UUID // The context, or of Kill and Killed, the request.
 	// Seq numbers ordered messages. In an Error it is how many of them precede
-	// it, in Ping and Pong it pairs them.
+	// it; in a Killed it is 1 or 0.
 	Seq uint64
 
 	Target   identity.UUID    // Open, Call, Kill: the actor.

@@ -59,6 +59,9 @@ func (m *Machine) End(err error) (kind Kind, out error) {
 // all, what to raise. The context must have ended or been abandoned, and in
 // the latter case err must say so.
 func (m *Machine) Leave(err error) error {
+	if err == nil && m.cause != nil && m.cause != m.failure { //nolint:errorlint // This very value.
+		err = m.cause // The block was interrupted and did not say so.
+	}
 	switch {
 	case err == nil && m.Absorbed():
 		return nil
@@ -66,10 +69,9 @@ func (m *Machine) Leave(err error) error {
 		return m.failure
 	case m.failure == nil:
 		return err
+	case m.Absorbed() && fault.IsCancellation(err, m.failure):
+		return nil
 	case errors.Is(err, m.failure): // The block passes on what it was told.
-		if m.Absorbed() {
-			return nil
-		}
 		return err
 	}
 	if _, echo := m.failure.(*fault.Canceled); echo { //nolint:errorlint // As above.

@@ -83,7 +83,7 @@ func TestPeers_D01_D05_horizontalCancel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx1, waited, ended := openAll(ctx, t, root)
+	ctx1, waited, ended := openAll(ctx, t, root, func() { peers["just_caller"].ended(1, "visit") })
 	span.End()
 	if err := root.Close(); err != nil {
 		t.Error(err)
@@ -122,9 +122,9 @@ func TestPeers_D01_D05_horizontalCancel(t *testing.T) {
 }
 
 // openAll opens the three contexts from root, lets canceller act, and waits for
-// the first. It returns its handle, what the wait raised, and how the whole
+// the first, and until told returns. It returns its handle, what the wait raised, and how the whole
 // ended.
-func openAll(ctx context.Context, t *testing.T, root *cluster.Node) (ctx1 *idle, waited, ended error) {
+func openAll(ctx context.Context, t *testing.T, root *cluster.Node, told func()) (ctx1 *idle, waited, ended error) {
 	t.Helper()
 	find := func(name string) *cluster.Portal {
 		p, err := root.Find(ctx, name)
@@ -146,6 +146,7 @@ func openAll(ctx context.Context, t *testing.T, root *cluster.Node) (ctx1 *idle,
 					return err
 				}
 				_, waited = ctx1.Result(context.WithoutCancel(ctx)) // Of ctx1, whichever of them ends first.
+				told()
 				return waited
 			})
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/tandem-actors/tandem/identity"
@@ -194,25 +195,81 @@ func (e *TooSlow) Error() string {
 // ErrorType returns the stable label of this error in telemetry.
 func (*TooSlow) ErrorType() string { return "too_slow" }
 
-// IsCancellation reports whether err says no more than that its scope was
-// canceled, cause being why: every leaf of it is cause or a bare
-// [context.Canceled]. Another failure or somebody else's cancel, joined or
-// wrapped, makes it false.
-func IsCancellation(err, cause error) bool {
-	switch e := err.(type) { //nolint:errorlint // Walks the tree itself.
-	case nil:
-		return false
-	case interface{ Unwrap() []error }:
-		for _, member := range e.Unwrap() {
-			if !IsCancellation(member, cause) {
-				return false
-			}
-		}
-		return true
-	case *Canceled:
-		return err == cause //nolint:errorlint // As above; the same below.
-	case interface{ Unwrap() error }:
-		return err == cause || IsCancellation(e.Unwrap(), cause) //nolint:errorlint // As above.
+// Cancellation reports whether err says no more than that something was
+// canceled, and returns the first cancel in it. That is nil if it is only a bare
+// [context.Canceled].
+func Cancellation(err error) (c *Canceled, ok bool) {
+	if err == nil || len(failures(err)) > 0 {
+		return nil, false
 	}
-	return err == cause || err == context.Canceled //nolint:errorlint // As above.
+	c, _ = errors.AsType[*Canceled](err)
+	return c, true
+}
+
+// IsCancellation reports whether err says no more than that its scope ended,
+// cause being why: every part of it is cause or a bare [context.Canceled].
+func IsCancellation(err, cause error) bool {
+	for _, part := range failures(err) {
+		if !within(part, cause) {
+			return false
+		}
+	}
+	c, canceled := errors.AsType[*Canceled](err)
+	return err != nil && (!canceled || same(c, cause))
+}
+
+// failures returns the parts of err that say more than that something was
+// canceled: err itself, or of joined errors those.
+func failures(err error) (parts []error) {
+	switch e := err.(type) { //nolint:errorlint // Walks the tree itself.
+	case nil, *Canceled:
+		return nil
+	case *RemoteError:
+		return []error{err}
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			parts = append(parts, failures(part)...)
+		}
+		return parts
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			if parts = failures(inner); len(parts) == 1 {
+				return []error{err}
+			}
+			return parts
+		}
+	}
+	if err == context.Canceled { //nolint:errorlint // This very value.
+		return nil
+	}
+	return []error{err}
+}
+
+// within reports whether err is cause, or wraps it and nothing else.
+func within(err, cause error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if same(err, cause) {
+			return true
+		}
+	}
+	return false
+}
+
+// same reports whether a and b are one value. Not every error can be compared.
+func same(a, b error) bool { return reflect.ValueOf(a).Comparable() && a == b } //nolint:errorlint // This very value.
+
+// Sane returns err, unless its own methods panic, as those of a nil pointer in
+// an error do: then it returns an error that says so. What comes from strangers'
+// code goes through it once, and nothing later needs to take care.
+func Sane(err error) (sane error) {
+	defer func() {
+		if recover() != nil {
+			sane = &Panic{Value: fmt.Sprintf("a method of the error of type %T", err)}
+		}
+	}()
+	if err != nil {
+		_ = err.Error()
+		_ = errors.Is(err, ErrMisuse) // Walks the whole tree.
+	}
+	return err
 }

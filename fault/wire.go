@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -61,6 +63,7 @@ var decoder = must(cbor.DecOptions{
 	MaxNestedLevels:  64,
 	MaxArrayElements: 1024,
 	MaxMapPairs:      64,
+	UTF8:             cbor.UTF8DecodeInvalid, // File names are in errors.
 }.DecMode())
 
 func must[T any](v T, err error) T {
@@ -78,43 +81,55 @@ func Marshal(err error, self identity.ActorID) []byte {
 
 // pack boxes err. A cause, at a depth above 0, is quoted, not relayed.
 func pack(err error, self identity.ActorID, depth int) *box {
-	if c, ok := errors.AsType[*Canceled](err); ok {
-		b := &box{Source: c.Source, Path: relay(c.Path, self, depth), Canceller: &c.Canceller, Wave: c.Wave, Hop: c.Hop, Span: c.Span[:]}
-		if b.Source.IsZero() {
-			b.Source = self
+	if c, ok := Cancellation(err); ok {
+		if c == nil { // A bare context.Canceled: nobody else asked (scenario C-16).
+			c = &Canceled{Canceller: self}
 		}
-		if c.Cause != nil && depth < maxDepth {
-			b.Cause = pack(c.Cause, c.Canceller, depth+1)
-		}
-		return b
+		return packCanceled(c, self, depth)
 	}
-	if r, ok := errors.AsType[*RemoteError](err); ok {
+	parts := failures(err)
+	if r, ok := errors.AsType[*RemoteError](parts[0]); ok && len(parts) == 1 {
 		b := &box{Type: r.Type, Message: r.Message, Stack: r.Stack, Source: r.Source, Path: relay(r.Path, self, depth)}
-		if r.known != nil {
-			b.Detail = detail(r.known)
-		}
+		b.Detail = detail(r.known)
 		return b
 	}
-	b := &box{Message: clip(err.Error()), Source: self, Path: []identity.ActorID{self}}
-	b.Type, b.Detail = describe(err)
+	b := &box{Message: clip(fmt.Sprint(err)), Source: self, Path: []identity.ActorID{self}}
+	b.Type, b.Detail = describe(parts[0])
 	if p, ok := errors.AsType[*Panic](err); ok {
 		b.Stack = clip(p.Stack)
 	}
 	return b
 }
 
-// describe returns the label of err's type and the fields that go with it.
-func describe(err error) (string, cbor.RawMessage) {
-	if t, ok := errors.AsType[typed](err); ok {
-		if _, known := details[t.ErrorType()]; known {
-			return t.ErrorType(), detail(t)
-		}
-		return t.ErrorType(), nil
+func packCanceled(c *Canceled, self identity.ActorID, depth int) *box {
+	b := &box{Source: c.Source, Path: relay(c.Path, self, depth), Canceller: &c.Canceller, Wave: c.Wave, Hop: c.Hop, Span: c.Span[:]}
+	if b.Source.IsZero() {
+		b.Source = self
 	}
-	for label, sentinel := range labels {
-		if errors.Is(err, sentinel) {
+	if c.Cause != nil && depth < maxDepth {
+		b.Cause = pack(c.Cause, c.Canceller, depth+1)
+	}
+	return b
+}
+
+// describe returns the label of err's type, and its fields if it is one of ours.
+func describe(err error) (string, cbor.RawMessage) {
+	if r, ok := errors.AsType[*RemoteError](err); ok { // One of several.
+		return r.Type, detail(r.known)
+	}
+	for _, label := range slices.Sorted(maps.Keys(details)) {
+		known := reflect.New(reflect.TypeOf(details[label]()))
+		if errors.As(err, known.Interface()) {
+			return label, detail(known.Elem().Interface().(error))
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		if errors.Is(err, labels[label]) {
 			return label, nil
 		}
+	}
+	if t, ok := errors.AsType[typed](err); ok && labels[t.ErrorType()] == nil && details[t.ErrorType()] == nil {
+		return clip(t.ErrorType()), nil
 	}
 	return TypeOf(err), nil
 }
@@ -134,7 +149,7 @@ type typed interface {
 	ErrorType() string
 }
 
-// detail encodes the fields of a type in [details], nil for a sentinel.
+// detail encodes the fields of err, if it is of a type in [details].
 func detail(err error) cbor.RawMessage {
 	t, ok := err.(typed) //nolint:errorlint // The fields of this very value.
 	if !ok || details[t.ErrorType()] == nil {
@@ -199,8 +214,8 @@ func relay(path []identity.ActorID, self identity.ActorID, depth int) []identity
 
 // clip shortens s to its first and last parts.
 func clip(s string) string {
-	if len(s) <= maxText {
-		return s
+	if len(s) > maxText {
+		s = s[:maxText/2] + "\n…\n" + s[len(s)-maxText/2:]
 	}
-	return s[:maxText/2] + "\n…\n" + s[len(s)-maxText/2:]
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
