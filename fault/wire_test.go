@@ -161,3 +161,48 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 	})
 }
+
+// C-18, C-20, C-23: what is joined with a cancel, or with another's failure, is
+// not lost: the error that arrives is of the kind of the first failure and has
+// all texts.
+func TestMarshal_C23_joinedFailuresSurvive(t *testing.T) {
+	a, b := actor("a"), actor("b")
+	canceled := &Canceled{Canceller: a, Source: b}
+	slow := &TooSlow{Actor: b, Grace: "3s"}
+	remote := over(t, ErrBusy, b)
+	for _, tt := range []struct {
+		err  error
+		want func(error) bool
+		text string
+	}{
+		{errors.Join(canceled, slow), func(err error) bool { return errors.As(err, new(*TooSlow)) }, slow.Error()},
+		{fmt.Errorf("x: %w", errors.Join(canceled, errors.New("disk on fire"))), func(err error) bool { return !errors.As(err, new(*Canceled)) }, "disk on fire"},
+		{errors.Join(remote, errors.New("disk on fire")), func(err error) bool { return errors.Is(err, ErrBusy) }, "disk on fire"},
+		{context.Canceled, func(err error) bool {
+			c, ok := errors.AsType[*Canceled](err)
+			return ok && c.Canceller == a
+		}, "canceled by a@n-a"},
+	} {
+		got := over(t, tt.err, a)
+		if !tt.want(got) || !strings.Contains(got.Error(), tt.text) {
+			t.Errorf("%q became %q", tt.err, got)
+		}
+	}
+}
+
+func TestSane_catchesMethodsThatPanic(t *testing.T) {
+	var none *nilError
+	if err := Sane(none); err == nil || !errors.As(err, new(*Panic)) || !strings.Contains(err.Error(), "*fault.nilError") {
+		t.Errorf("got %v", err)
+	}
+	if err := Sane(ErrBusy); err != ErrBusy {
+		t.Errorf("got %v, want it unchanged", err)
+	}
+	if err := Sane(nil); err != nil {
+		t.Errorf("got %v of nil", err)
+	}
+}
+
+type nilError struct{ text string }
+
+func (e *nilError) Error() string { return e.text }
