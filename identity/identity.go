@@ -65,6 +65,23 @@ type NameError struct {
 // Error quotes the name, so that invisible characters show.
 func (e *NameError) Error() string { return fmt.Sprintf("name %.64q %s", e.Name, e.Why) }
 
+// DefaultRealm is the realm of whoever names none.
+const DefaultRealm = "default"
+
+// CheckRealm returns an error unless realm is 1 to 63 of a-z, 0-9 and hyphen.
+// Clusters of different realms share a broker and never hear each other.
+func CheckRealm(realm string) error {
+	if realm == "" || len(realm) > 63 {
+		return fmt.Errorf("realm %.64q is %d bytes long, want 1 to 63", realm, len(realm))
+	}
+	for _, r := range realm {
+		if r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+			return fmt.Errorf("realm %q contains %q, want only a-z, 0-9 and hyphens", realm, r)
+		}
+	}
+	return nil
+}
+
 // CheckName returns a [*NameError] unless name is 1 to [MaxName] bytes of
 // printable UTF-8 without spaces at its ends. Names never become parts of
 // subjects, paths or commands, so nothing else needs escaping (scenario A-42).

@@ -7,6 +7,17 @@ import (
 	"testing"
 )
 
+func TestCheckRealm(t *testing.T) {
+	for realm, ok := range map[string]bool{
+		DefaultRealm: true, "a": true, "0-9": true, strings.Repeat("x", 63): true,
+		"": false, strings.Repeat("x", 64): false, "A": false, "a.b": false, "a b": false, "*": false, ">": false, "ä": false,
+	} {
+		if err := CheckRealm(realm); (err == nil) != ok {
+			t.Errorf("CheckRealm(%q) = %v, want ok: %v", realm, err, ok)
+		}
+	}
+}
+
 // equal names are different actors, and equality survives encoding.
 func TestActorID_A01_uuidAloneDecidesEquality(t *testing.T) {
 	a := ActorID{Name: "bob", UUID: New(), Node: NodeID{Name: "n", UUID: New()}}
