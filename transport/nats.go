@@ -92,7 +92,7 @@ type NATS struct {
 
 	mu      sync.Mutex // guards all below
 	down    error      // why there is no connection, or nil
-	refused error      // the first subject that the server denied us, or nil
+	refused error      // the first subscription that the server denied us, or nil
 }
 
 // Dial connects to a server. It tries until ctx is done, for 5 seconds if ctx
@@ -190,12 +190,16 @@ func (n *NATS) reconnected(nc *nats.Conn) {
 	n.log.Info("broker connection restored", slog.String("url", nc.ConnectedUrlRedacted()))
 }
 
+// subscriptionRefused tells one permission violation from the other: the
+// protocol has only this text for it.
+const subscriptionRefused = "Subscription to"
+
 func (n *NATS) failed(_ *nats.Conn, sub *nats.Subscription, err error) {
 	subject := ""
 	if sub != nil {
 		subject = sub.Subject
 	}
-	if errors.Is(err, nats.ErrPermissionViolation) {
+	if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), subscriptionRefused) {
 		n.mu.Lock()
 		n.refused = cmp.Or(n.refused, err)
 		n.mu.Unlock()
@@ -276,8 +280,9 @@ func (n *NATS) Flush(ctx context.Context) error {
 	return nil
 }
 
-// Err implements [Bus]. A subject that the server refused to this user is an
-// error for as long as the bus lives: this node is deaf where it should hear.
+// Err implements [Bus]. A subscription that the server refused to this user is
+// an error for as long as the bus lives: this node is deaf where it should hear.
+// A publish that it refused is logged; the bus works.
 func (n *NATS) Err() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -128,6 +128,26 @@ func TestNATS_refusedSubjectIsAnError(t *testing.T) {
 	})
 }
 
+func TestNATS_refusedPublishIsNoError(t *testing.T) {
+	leaveNothing(t)
+	bus := dial(t, serve(t, map[string]string{
+		"PING": "PONG\r\n",
+		"PUB":  "-ERR 'Permissions Violation for Publish to \"said\"'\r\n",
+		"SUB":  "-ERR 'Permissions Violation for Subscription to \"heard\"'\r\n",
+	}))
+	defer bus.Close()
+	if err := bus.Publish("said", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bus.Subscribe("heard", "", func(string, string, []byte) {}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "error known", func() bool { return bus.Err() != nil })
+	if err := bus.Err(); !strings.Contains(err.Error(), "heard") { // Not the first refusal.
+		t.Errorf("Err() = %v, want the subscription that was refused", err)
+	}
+}
+
 func TestDial_waitsForBroker(t *testing.T) {
 	leaveNothing(t)
 	b := startBroker(t, broker.Config{})

@@ -6,7 +6,8 @@ import "github.com/tandem-actors/tandem/identity"
 // more frame, of whatever size, as long as it holds less, so that small frames
 // cannot keep a large one out for ever.
 const (
-	controlBound = 4 << 20
+	controlBound = 4 << 20 // and as much again for frames up to smallControl
+	smallControl = 4 << 10
 	dataBound    = 1 << 20
 )
 
@@ -112,13 +113,18 @@ func (o *outbox) lane(peer identity.UUID, class Class) *lane {
 	return l
 }
 
-// isFull reports whether the lane takes no more frames. As long as somebody
-// waits for room, it is full for everybody, or newcomers would keep it so.
-func (l *lane) isFull() bool {
-	if l.class == Control {
-		return l.size >= controlBound
+// isFull reports whether the lane takes no frame of that size any more. Control
+// keeps as much room again for small frames: large ones ask for something, small
+// ones end it. Data is full for everybody as long as somebody waits for room, or
+// newcomers would keep it so.
+func (l *lane) isFull(size int) bool {
+	switch {
+	case l.class == Data:
+		return l.size >= dataBound || l.room != nil
+	case size <= smallControl:
+		return l.size >= 2*controlBound
 	}
-	return l.size >= dataBound || l.room != nil
+	return l.size >= controlBound
 }
 
 // vacancy returns a channel that is closed when the lane, which is full, has

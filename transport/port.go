@@ -77,10 +77,10 @@ type Stats struct {
 }
 
 // Listen makes receiver hear what other nodes of the realm send to self. If
-// realm is empty, it is [DefaultRealm]. The bus must outlive the port.
+// realm is empty, it is [identity.DefaultRealm]. The bus must outlive the port.
 func Listen(bus Bus, realm string, self identity.UUID, receiver Receiver) (*Port, error) {
-	realm = cmp.Or(realm, DefaultRealm)
-	if err := CheckRealm(realm); err != nil {
+	realm = cmp.Or(realm, identity.DefaultRealm)
+	if err := identity.CheckRealm(realm); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	p := &Port{bus: bus, realm: realm, self: self, receiver: receiver, out: newOutbox(realm, self)}
@@ -110,7 +110,8 @@ func (p *Port) MaxFrame() int { return p.bus.MaxPayload() - batchHeader - frameH
 // Send copies frame and returns; it is sent to node right after. Frames that
 // are sent meanwhile share its message. Send does not report loss.
 //
-// Up to 4 MiB of control frames wait for each node; more is [fault.ErrBusy].
+// Up to 4 MiB of control frames wait for each node, and 4 MiB more of those up
+// to 4 KiB; beyond that it is [fault.ErrBusy].
 // Up to 1 MiB of data frames wait; then Send waits until half of them have
 // left, ctx is done, or the port closed ([fault.ErrClosed]). Frames over
 // MaxFrame are a [*fault.TooLarge], and frames to this node itself are
@@ -148,7 +149,7 @@ func (p *Port) offer(node identity.UUID, class Class, frame []byte, limit int) (
 	}
 	l := p.out.lane(node, class)
 	switch {
-	case !l.isFull():
+	case !l.isFull(len(frame)):
 		p.out.put(l, frame, limit)
 		p.work.Signal()
 		return nil, nil

@@ -106,6 +106,7 @@ func TestPort_fullControlIsBusy(t *testing.T) {
 		if got := a.Stats().WaitingBytes; got < 4<<20 || got > 5<<20 {
 			t.Errorf("%d bytes wait", got)
 		}
+		send(t, a, b, transport.Control, "small ones have room of their own")
 		slow.permits <- nil // The data batch in flight.
 		slow.permits <- nil
 		synctest.Wait()

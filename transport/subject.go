@@ -21,23 +21,6 @@ const (
 	noReplierLeaf = "nr"
 )
 
-// DefaultRealm is the realm of whoever names none.
-const DefaultRealm = "default"
-
-// CheckRealm returns an error unless realm is 1 to 63 of a-z, 0-9 and hyphen.
-// Nodes of different realms share a broker and never hear each other.
-func CheckRealm(realm string) error {
-	if realm == "" || len(realm) > 63 {
-		return fmt.Errorf("realm %.64q is %d bytes long, want 1 to 63", realm, len(realm))
-	}
-	for _, r := range realm {
-		if r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9') {
-			return fmt.Errorf("realm %q contains %q, want only a-z, 0-9 and hyphens", realm, r)
-		}
-	}
-	return nil
-}
-
 func nodeSubject(realm string, node identity.UUID, leaf string) string {
 	return "tandem." + realm + ".n." + node.String() + "." + leaf
 }

@@ -1,22 +1,10 @@
 package transport
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/tandem-actors/tandem/identity"
 )
-
-func TestCheckRealm(t *testing.T) {
-	for realm, ok := range map[string]bool{
-		DefaultRealm: true, "a": true, "0-9": true, strings.Repeat("x", 63): true,
-		"": false, strings.Repeat("x", 64): false, "A": false, "a.b": false, "a b": false, "*": false, ">": false, "ä": false,
-	} {
-		if err := CheckRealm(realm); (err == nil) != ok {
-			t.Errorf("CheckRealm(%q) = %v, want ok: %v", realm, err, ok)
-		}
-	}
-}
 
 func TestMatches(t *testing.T) {
 	for _, c := range []struct {
