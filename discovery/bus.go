@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ type Bus interface {
 	// each publisher. Of the subscribers with one non-empty queue, one gets
 	// each message.
 	Subscribe(subject, queue string, handle func(subject, reply string, data []byte)) (unsubscribe func(), err error)
-	// Flush returns when what was subscribed before is known to the fabric.
+	// Flush returns when what was published and subscribed before has reached
+	// the fabric.
 	Flush(ctx context.Context) error
 	// Err returns nil while the bus works and why it does not otherwise.
 	Err() error
@@ -40,13 +42,8 @@ const queryQueue = "registrars"
 type subjects struct{ prefix string }
 
 func newSubjects(realm string) (subjects, error) {
-	if realm == "" {
-		realm = "default"
-	}
-	if len(realm) > 63 || strings.Trim(realm, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		return subjects{}, fmt.Errorf("realm %.64q is not 1 to 63 of a-z, 0-9 and hyphen", realm)
-	}
-	return subjects{"tandem." + realm + "."}, nil
+	realm = cmp.Or(realm, identity.DefaultRealm)
+	return subjects{"tandem." + realm + "."}, identity.CheckRealm(realm)
 }
 
 func (s subjects) realm() string {
@@ -97,10 +94,19 @@ func (e *noAnswerError) Error() string {
 // goes wrong is our own affair.
 func (e *noAnswerError) Is(target error) bool { return target == fault.ErrUnreachable }
 
-// ask asks a node how it is and whether it has the actor.
+// ask asks a node how it is and whether it has the actor. Silence speaks against
+// the node only if our own connection carries: a bus may take seconds to notice
+// that it does not.
 func (s subjects) ask(ctx context.Context, bus Bus, node, actor identity.UUID) (*message, error) {
 	q := &message{Kind: kindProbe, Node: node, Actor: actor}
 	answer, err := request(ctx, bus, s.probe(node), q, probeWait, probeTries)
+	if _, silent := errors.AsType[*noAnswerError](err); silent {
+		ctx, stop := context.WithTimeout(ctx, probeWait)
+		defer stop()
+		if lost := bus.Flush(ctx); lost != nil {
+			return nil, fmt.Errorf("probe %v: no answer over a silent bus: %w", node, lost)
+		}
+	}
 	if err == nil && (answer.Kind != kindAlive || answer.Update.Head.Node.UUID != node) {
 		return nil, fmt.Errorf("probe %v: answer of somebody else", node)
 	}

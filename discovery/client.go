@@ -69,9 +69,10 @@ type Client struct {
 	closeOnce   sync.Once
 	closeErr    error
 
-	mu       sync.Mutex // guards all below, and keeps the order in which the log is published
+	mu       sync.Mutex // guards all below
 	closed   bool
-	head     head // but for the log's part
+	posts    chan post // in the order of the log; closed by Close
+	head     head      // but for the log's part
 	log      nodeLog
 	last     int64         // when the last actor registered: no two are equal
 	acked    uint64        // the longest copy that a registrar has
@@ -91,6 +92,7 @@ func Join(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		subjects: s,
 		head:     head{Node: cfg.Node, Epoch: uint64(time.Now().UnixMilli())<<16 | rand.Uint64N(1<<16)},
 		log:      newNodeLog(),
+		posts:    make(chan post, maxPosts),
 		progress: make(chan struct{}),
 		suspects: make(map[identity.UUID]time.Time),
 	}
@@ -110,6 +112,7 @@ func Join(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		c.unsubscribeAll()
 		return nil, fmt.Errorf("join registry: %w", err)
 	}
+	c.wg.Go(c.deliver)
 	c.sendHead("")
 	c.wg.Go(c.heartbeat)
 	return c, nil
@@ -142,14 +145,10 @@ func (c *Client) sendHead(reply string) {
 	c.publish(reply)
 }
 
-// publish sends the head and steps to all registrars. c.mu is held. A failure
-// is repaired by the next heartbeat.
+// publish sends the head and steps to all registrars. c.mu is held.
 func (c *Client) publish(reply string, steps ...op) {
-	if c.closed {
-		return
-	}
 	m := &message{Kind: kindUpdate, Update: &update{Head: c.log.mark(c.head), Ops: steps}}
-	_ = c.cfg.Bus.Publish(c.subjects.log(c.cfg.Node.UUID.String()), reply, m.encode())
+	c.post(c.subjects.log(c.cfg.Node.UUID.String()), reply, m)
 }
 
 // write appends step to the log and sends it off. c.mu is held.
@@ -166,9 +165,10 @@ func (c *Client) write(step op) uint64 {
 }
 
 // Register makes an actor of this node known and returns when a registrar has
-// it. If none has it within 5 seconds, or before ctx is done, the actor
-// is not registered and the error says so. Registering an actor again adds the
-// endpoints that it did not have.
+// it. Registering an actor again adds the endpoints that it did not have
+// . If no registrar has it within 5 seconds, or before ctx is done, the
+// error says so: a new actor is not registered then, one that was registered
+// before stays so, with the endpoints of both.
 func (c *Client) Register(ctx context.Context, actor identity.ActorID, endpoints []string) error {
 	if actor.Node != c.cfg.Node {
 		return fmt.Errorf("register %v: %w: it lives on node %v, not on %v", actor, fault.ErrMisuse, actor.Node, c.cfg.Node)
@@ -295,11 +295,9 @@ func (c *Client) serve(_, reply string, data []byte) {
 	switch m.Kind {
 	case kindProbe:
 		_, has := c.log.entries[m.Actor]
-		c.answer(reply, "", &message{Kind: kindAlive, Has: has, Update: &update{Head: c.log.mark(c.head)}})
+		c.post(reply, "", &message{Kind: kindAlive, Has: has, Update: &update{Head: c.log.mark(c.head)}})
 	case kindPull:
-		for _, u := range c.log.snapshot(c.head) {
-			c.answer(reply, c.subjects.ack(c.cfg.Node.UUID), &message{Kind: kindUpdate, Update: &u})
-		}
+		c.post(reply, c.subjects.ack(c.cfg.Node.UUID), snapshotMessages(&c.log, c.head)...)
 	case kindObit:
 		for _, ob := range m.Obits {
 			if ob.Node == c.cfg.Node && ob.Inc >= c.head.Inc && !ob.isFinal() {
@@ -312,14 +310,6 @@ func (c *Client) serve(_, reply string, data []byte) {
 	}
 }
 
-// answer sends m unless the node has left. Who gets no answer asks again. c.mu
-// is held.
-func (c *Client) answer(subject, reply string, m *message) {
-	if !c.closed && subject != "" {
-		_ = c.cfg.Bus.Publish(subject, reply, m.encode())
-	}
-}
-
 // Close deregisters all actors of the node by saying leave, once a registrar
 // has heard that or after a second, and stops. Who waits in another method gets
 // [fault.ErrClosed]. The error says that no registrar heard: they will find
@@ -328,6 +318,7 @@ func (c *Client) Close(ctx context.Context) error {
 	c.closeOnce.Do(func() {
 		c.mu.Lock()
 		c.closed = true
+		close(c.posts)
 		leave := &message{Kind: kindLeave, Update: &update{Head: c.log.mark(c.head)}}
 		c.mu.Unlock()
 		c.stop(fault.ErrClosed)

@@ -254,6 +254,7 @@ func TestClient_suspectIsHiddenAtOnceAndAcquitted(t *testing.T) {
 	inBubble(t, func(w *world) {
 		r, n, m := w.registrar(nil), w.node("n"), w.node("m")
 		bob := m.register("bob")
+		synctest.Wait()
 		events := r.Watch()
 		defer events.Close()
 		n.Suspect(m.id.UUID, "connection reset")
@@ -288,4 +289,66 @@ func TestJoin_refusesBadConfig(t *testing.T) {
 			t.Errorf("Join = %v, want something about %q", err, want)
 		}
 	}
+}
+
+func TestClient_silentBusAccusesNobody(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.registrar(nil)
+		n, m := w.node("n"), w.node("m")
+		bob := m.register("bob")
+		n.bus.silent.Store(true)
+		if lives, err := n.verify(w.Context(), bob); lives || err == nil {
+			w.Errorf("verify = %t, %v, want that it cannot be asked", lives, err)
+		}
+		if n.isSuspect(m.id.UUID) {
+			w.Error("the silence of our own connection made a suspect")
+		}
+	})
+}
+
+func TestClient_findsItsOwnWithoutABus(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.registrar(nil)
+		n := w.node("n")
+		bob := n.register("bob")
+		n.bus.cut.Store(true)
+		n.wantFound("bob", bob)
+	})
+}
+
+func TestClient_stalledBusHoldsUpNobody(t *testing.T) {
+	inBubble(t, func(w *world) {
+		r := w.registrar(nil)
+		n, m := w.node("n"), w.node("m")
+		bob := n.register("bob")
+		n.register("eve")
+		n.bus.stalled.Store(true)
+		start := time.Now()
+		n.Deregister(bob.UUID, Why{Reason: "over"})
+		n.Suspect(m.id.UUID, "connection reset")
+		if d := time.Since(start); d > 0 {
+			w.Errorf("Deregister and Suspect took %v, want no wait", d)
+		}
+		wait(2 * whileStalled)
+		r.wantNames("when the bus took it", "eve")
+		n.bus.stalled.Store(false)
+	})
+}
+
+func TestClient_endpointsStayWithoutARegistrar(t *testing.T) {
+	inBubble(t, func(w *world) {
+		r, n := w.registrar(nil), w.node("n")
+		bob := n.register("bob")
+		if err := r.Close(w.Context()); err != nil {
+			w.Fatal(err)
+		}
+		if err := n.Register(w.Context(), bob, []string{"part"}); !errors.Is(err, fault.ErrUnreachable) {
+			w.Errorf("Register = %v, want %v", err, fault.ErrUnreachable)
+		}
+		r = w.registrar(nil)
+		wait(time.Second)
+		if got := r.List(Query{}); len(got) != 1 || !slices.Equal(got[0].Endpoints, []string{"greet", "part"}) {
+			w.Errorf("List = %+v, want bob with greet and part", got)
+		}
+	})
 }

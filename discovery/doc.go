@@ -21,7 +21,8 @@
 //  6. Evidence. Three missed heartbeats, or a client that saw the transport
 //     fail, make a registrar probe the run. No answer hides it at once; no
 //     answer a second later evicts it. An answer ends the matter. While the
-//     registrar's own bus fails, and shortly after, nobody is judged.
+//     registrar's own bus fails, and shortly after, nobody is judged, and
+//     silence does not count while that bus carries nothing.
 //  7. Hearing. A registrar that hears a run itself does not take others' word
 //     against it: it probes and lets the run refute. A run that it only knows
 //     through gossip is left to the registrars that hear it, unless none
@@ -31,6 +32,8 @@
 //  9. Gossip is a hint: it carries heads, which say how long a log is and its
 //     hash. What is missing is pulled, from the node or, out of its reach, from
 //     the registrar that told.
+//  10. Denial. A registrar that has just started, or had no bus, tells who is
+//     there, but not for two heartbeats that somebody is not.
 //
 // Not yet there: consent of a second registrar before an eviction, and a brake
 // on evictions when many nodes would go at once.

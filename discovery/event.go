@@ -37,16 +37,13 @@ type Event struct {
 	Canceller string            `json:"canceller,omitempty"`
 }
 
-const (
-	keptEvents    = 1024 // for who asks late; older ones are forgotten
-	watcherBuffer = 256  // events that a watcher may be behind
-)
+// watcherBuffer is how many events a watcher may be behind.
+const watcherBuffer = 256
 
-// history numbers events, keeps the last ones and tells watchers.
+// history numbers events and tells watchers.
 type history struct {
 	mu       sync.Mutex // guards all below
 	last     uint64     // index of the last event
-	ring     [keptEvents]Event
 	watchers map[*Watcher]bool
 	closed   bool
 }
@@ -100,7 +97,6 @@ func (h *history) add(e Event) Event {
 	defer h.mu.Unlock()
 	h.last++
 	e.Index = h.last
-	h.ring[e.Index%keptEvents] = e
 	for w := range h.watchers {
 		w.offer(e)
 	}
@@ -118,18 +114,6 @@ func (w *Watcher) offer(e Event) {
 		e = Event{Index: e.Index, Time: e.Time, Type: EventReset}
 	}
 	w.ch <- e
-}
-
-// since returns the events after index, oldest first, and whether those are all.
-func (h *history) since(index uint64) ([]Event, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	first := max(index+1, h.last-min(h.last, keptEvents)+1)
-	events := make([]Event, 0, h.last+1-min(first, h.last+1))
-	for i := first; i <= h.last; i++ {
-		events = append(events, h.ring[i%keptEvents])
-	}
-	return events, first == index+1
 }
 
 func (h *history) close() {

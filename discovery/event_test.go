@@ -31,32 +31,3 @@ func TestWatcher_laggardGetsAReset(t *testing.T) {
 		t.Error("a watcher of a closed registrar has an event")
 	}
 }
-
-func TestHistory_forgetsTheOldest(t *testing.T) {
-	var h history
-	if events, all := h.since(0); len(events) != 0 || !all {
-		t.Errorf("at first: %v, %t, want nothing, which is all", events, all)
-	}
-	for range keptEvents + 10 {
-		h.add(Event{})
-	}
-	for _, test := range []struct {
-		after       uint64
-		first, last uint64
-		all         bool
-	}{
-		{0, 11, keptEvents + 10, false},
-		{10, 11, keptEvents + 10, true},
-		{keptEvents + 9, keptEvents + 10, keptEvents + 10, true},
-	} {
-		events, all := h.since(test.after)
-		if all != test.all || events[0].Index != test.first || events[len(events)-1].Index != test.last {
-			t.Errorf("since(%d) = %d to %d, %t, want %+v", test.after, events[0].Index, events[len(events)-1].Index, all, test)
-		}
-	}
-	for _, after := range []uint64{keptEvents + 10, keptEvents + 99} {
-		if events, _ := h.since(after); len(events) != 0 {
-			t.Errorf("since(%d) = %v, want nothing", after, events)
-		}
-	}
-}

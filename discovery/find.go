@@ -23,22 +23,21 @@ const (
 
 // Suspect tells that messages to a node do not arrive. This client does not
 // find the node's actors for the next 5 seconds, and registrars probe the node
-// at once. It never blocks for long.
+// at once. It never blocks.
 func (c *Client) Suspect(node identity.UUID, why string) {
 	now := time.Now()
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for id, until := range c.suspects {
 		if now.After(until) {
 			delete(c.suspects, id)
 		}
 	}
-	_, known := c.suspects[node]
+	if _, known := c.suspects[node]; !known {
+		c.report(node, identity.UUID{}, why)
+	}
 	if len(c.suspects) < maxSuspects {
 		c.suspects[node] = now.Add(suspectFor)
-	}
-	c.mu.Unlock()
-	if !known {
-		c.report(node, identity.UUID{}, why)
 	}
 }
 
@@ -48,10 +47,9 @@ func (c *Client) isSuspect(node identity.UUID) bool {
 	return time.Now().Before(c.suspects[node])
 }
 
-// report gives registrars evidence. Lost, it is found again.
+// report gives registrars evidence. Lost, it is found again. c.mu is held.
 func (c *Client) report(node, actor identity.UUID, why string) {
-	m := &message{Kind: kindEvidence, Node: node, Actor: actor, Why: Why{Reason: clip(why)}}
-	_ = c.cfg.Bus.Publish(c.subjects.evidence(), "", m.encode())
+	c.post(c.subjects.evidence(), "", &message{Kind: kindEvidence, Node: node, Actor: actor, Why: Why{Reason: clip(why)}})
 }
 
 // Find returns the newest live actor with exactly that name. Each
@@ -72,8 +70,9 @@ func (c *Client) Find(ctx context.Context, name string) (identity.ActorID, error
 }
 
 // FindAll returns all live actors with exactly that name, the newest first,
-// confirmed as by [Client.Find]: of more than 4096 the newest. It never returns
-// an empty list without an error.
+// confirmed as by [Client.Find]. Of those on other nodes it returns the newest
+// that fit 256 KiB, which is some 2000. It never returns an empty list without
+// an error.
 func (c *Client) FindAll(ctx context.Context, name string) ([]identity.ActorID, error) {
 	candidates, err := c.candidates(ctx, name)
 	lives := make([]bool, len(candidates))
@@ -177,7 +176,7 @@ func (c *Client) candidates(ctx context.Context, name string) ([]Entry, error) {
 			}
 		}
 	}
-	slices.SortFunc(candidates, compareAge)
+	slices.SortFunc(candidates, CompareAge)
 	return candidates, err
 }
 
@@ -193,16 +192,29 @@ func (c *Client) own(name string) (own []Entry, closed bool) {
 	return own, c.closed
 }
 
+// has reports whether this node has the actor.
+func (c *Client) has(actor identity.UUID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.log.entries[actor]
+	return ok && !c.closed
+}
+
 // verify asks the actor's node whether it has the actor. An error says that
 // the question could not be asked.
 func (c *Client) verify(ctx context.Context, actor identity.ActorID) (bool, error) {
+	if actor.Node == c.cfg.Node {
+		return c.has(actor.UUID), nil
+	}
 	if c.isSuspect(actor.Node.UUID) {
 		return false, nil
 	}
 	answer, err := c.subjects.ask(ctx, c.cfg.Bus, actor.Node.UUID, actor.UUID)
 	switch {
 	case err == nil && !answer.Has:
+		c.mu.Lock()
 		c.report(actor.Node.UUID, actor.UUID, "its node does not have it")
+		c.mu.Unlock()
 	case err == nil:
 		return true, nil
 	case errors.Is(err, fault.ErrUnreachable):

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
@@ -20,13 +19,14 @@ import (
 
 // A GossipConfig says how registrars find each other.
 type GossipConfig struct {
-	// Bind is the host and port to listen on, TCP and UDP. If empty, it is a
-	// free port of the loopback; if the port is 0, it is any that is free.
+	// Bind is the host and port to listen on, TCP and UDP: all interfaces if
+	// there is no host, any free port if that is 0. If Bind is empty, it is a
+	// free port of the loopback.
 	Bind string
 	// Advertise is the host and port that others reach Bind at, if they differ.
 	Advertise string
-	// Seeds are addresses of other registrars, some of which may be down. They
-	// are tried again as long as they are not members.
+	// Seeds are hosts and ports of other registrars, some of which may be down,
+	// or of this one. They are tried again as long as they are not members.
 	Seeds []string
 	// Key encrypts what registrars say: 16, 24 or 32 bytes, the same for all.
 	// If empty, nothing is encrypted.
@@ -37,11 +37,9 @@ type GossipConfig struct {
 
 // Bounds of the gossip.
 const (
-	maxBroadcast  = 1300             // bytes; what is larger never fits a packet
+	maxBroadcast  = 1200             // bytes that fit a packet, whatever the realm and the key; all broadcasts do
 	ballast       = 64 << 10         // see below
-	maxSends      = 256              // messages that wait to be sent; more are dropped, and asked for again
-	maxRemembered = 64               // addresses of members that were there once
-	rejoinEvery   = 5 * time.Second  // give or take a fifth
+	maxSends      = 256              // messages and snapshots that wait for one member; more are dropped, and asked for again
 	pushPullEvery = 10 * time.Second // of whole states
 	dialTimeout   = 3 * time.Second
 	leaveTimeout  = 2 * time.Second
@@ -53,34 +51,28 @@ const (
 // packet stays for ever and keeps the queue from being empty.
 
 // A gossip is a registrar's membership in the ring of registrars. It is the
-// delegate of its memberlist: those methods run under memberlist's locks, so
-// they only enqueue.
+// delegate of its memberlist: the Notify methods run under memberlist's locks,
+// so they never wait.
 type gossip struct {
 	registrar *Registrar
 	list      *memberlist.Memberlist
 	seeds     []string
-	queue     memberlist.TransmitLimitedQueue // by name, so bounded by twice the number of runs
+	queue     memberlist.TransmitLimitedQueue // what other members take out; it holds two per run at most
 	alive     atomic.Int32                    // members
-	local     atomic.Pointer[[]byte]          // the state that the next exchange sends
-	sends     chan outgoing
-	wg        sync.WaitGroup
+	wg        sync.WaitGroup                  // of rejoin and deliver
+	leaving   sync.WaitGroup                  // of leave, which waits for wg
 
-	mu         sync.Mutex // guards all below
-	remembered []string
-}
-
-type outgoing struct {
-	member string
-	data   []byte
+	mu         sync.Mutex              // guards all below
+	outboxes   map[string][][]*message // by member; deliver runs for each
+	remembered map[string]int          // addresses of members, and how often joining failed since they were there
 }
 
 // newGossip joins the ring; its goroutines end with ctx.
 func newGossip(ctx context.Context, cfg GossipConfig, r *Registrar) (*gossip, error) {
-	g := &gossip{registrar: r, seeds: cfg.Seeds, sends: make(chan outgoing, maxSends)}
+	g := &gossip{registrar: r, seeds: cfg.Seeds, outboxes: make(map[string][][]*message), remembered: make(map[string]int)}
 	g.queue.NumNodes = func() int { return int(g.alive.Load()) }
 	g.queue.RetransmitMult = 4
 	g.queue.QueueBroadcast(broadcast{"ballast", make([]byte, ballast)})
-	g.setState(&message{Kind: kindState})
 	mc, err := g.config(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
@@ -88,7 +80,6 @@ func newGossip(ctx context.Context, cfg GossipConfig, r *Registrar) (*gossip, er
 	if g.list, err = memberlist.Create(mc); err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", cfg.Bind, err)
 	}
-	g.wg.Go(func() { g.deliver(ctx) })
 	g.wg.Go(func() { g.rejoin(ctx) })
 	return g, nil
 }
@@ -98,6 +89,11 @@ func (g *gossip) config(cfg GossipConfig) (*memberlist.Config, error) {
 	bind, err := net.ResolveTCPAddr("tcp", cmp.Or(cfg.Bind, "127.0.0.1:0"))
 	if err != nil {
 		return nil, err
+	}
+	for _, seed := range cfg.Seeds {
+		if _, _, err := net.SplitHostPort(seed); err != nil {
+			return nil, fmt.Errorf("seed: %w", err)
+		}
 	}
 	c := memberlist.DefaultLANConfig()
 	c.Name = g.registrar.id.String() // Unique per start: no conflict, no wait for the old one to die.
@@ -148,88 +144,90 @@ func (g *gossip) members() []Member {
 	return members
 }
 
-// setState sets what other registrars get when they next exchange states.
-func (g *gossip) setState(m *message) {
+// encode signs m and puts it on the wire.
+func (g *gossip) encode(m *message) []byte {
 	m.From = g.registrar.id.String()
-	data := m.encode()
-	g.local.Store(&data)
+	return m.encode()
 }
 
-// broadcast spreads m; a newer one of the same name takes its place.
+// broadcast spreads m; a newer one of the same name takes its place. Alone, it
+// queues nothing: nobody would take it out, and who joins gets the state.
 func (g *gossip) broadcast(name string, m *message) {
-	m.From = g.registrar.id.String()
-	if data := m.encode(); len(data) <= maxBroadcast {
-		g.queue.QueueBroadcast(broadcast{name, data})
+	if g.alive.Load() > 1 {
+		g.queue.QueueBroadcast(broadcast{name, g.encode(m)})
 	}
 }
 
-// send queues m for one member, over a stream.
-func (g *gossip) send(member string, m *message) {
-	m.From = g.registrar.id.String()
-	select {
-	case g.sends <- outgoing{member, m.encode()}:
-	default:
-		g.registrar.dropped.Add(1)
-	}
-}
-
-// deliver sends what is queued.
-func (g *gossip) deliver(ctx context.Context) {
-	for {
-		select {
-		case out := <-g.sends:
-			for _, n := range g.list.Members() {
-				if n.Name == out.member {
-					_ = g.list.SendReliable(n, out.data) // Lost: who asked asks again.
-				}
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// rejoin looks for seeds, and for members that were lost, until ctx is done:
-// memberlist gives up on a partition that lasts.
-func (g *gossip) rejoin(ctx context.Context) {
-	for {
-		for _, addr := range g.missing() {
-			if ctx.Err() != nil {
-				return
-			}
-			_, _ = g.list.Join([]string{addr}) // Tried again in a while.
-		}
-		select {
-		case <-time.After(rejoinEvery*4/5 + rand.N(rejoinEvery*2/5)):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (g *gossip) missing() []string {
-	here := make(map[string]bool)
-	for _, n := range g.list.Members() {
-		here[n.Address()] = true
+// send queues messages for one member, over a stream.
+func (g *gossip) send(member string, messages ...*message) {
+	members := g.list.Members()
+	i := slices.IndexFunc(members, func(n *memberlist.Node) bool { return n.Name == member })
+	if i < 0 {
+		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	addrs := slices.Concat(g.seeds, g.remembered)
-	slices.Sort(addrs)
-	return slices.DeleteFunc(slices.Compact(addrs), func(addr string) bool { return here[addr] })
+	waiting, isDelivered := g.outboxes[member]
+	if len(waiting) >= maxSends {
+		g.registrar.dropped.Add(1)
+		return
+	}
+	g.outboxes[member] = append(waiting, messages)
+	if !isDelivered {
+		g.wg.Go(func() { g.deliver(members[i]) })
+	}
 }
 
-// leave says goodbye and ends the membership.
+// deliver empties the outbox of one member. What it does not take, nor what
+// waits behind that, is lost: who asked asks again.
+func (g *gossip) deliver(to *memberlist.Node) {
+	for messages := g.next(to.Name); messages != nil; messages = g.next(to.Name) {
+		for _, m := range messages {
+			if g.registrar.done.Err() != nil || g.list.SendReliable(to, g.encode(m)) != nil {
+				g.mu.Lock()
+				delete(g.outboxes, to.Name)
+				g.mu.Unlock()
+				return
+			}
+		}
+	}
+}
+
+// next takes messages out of an outbox. If there are none, the outbox goes.
+func (g *gossip) next(member string) []*message {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	waiting := g.outboxes[member]
+	if len(waiting) == 0 {
+		delete(g.outboxes, member)
+		return nil
+	}
+	g.outboxes[member] = waiting[1:]
+	return waiting[0]
+}
+
+// leave says goodbye, unless ctx is done, and ends the membership. The
+// registrar is done already. If ctx is done before all has ended, the rest ends
+// by itself.
 func (g *gossip) leave(ctx context.Context) error {
-	patience := leaveTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		patience = max(time.Millisecond, min(patience, time.Until(deadline)))
+	ended := make(chan error, 1)
+	g.leaving.Go(func() {
+		if ctx.Err() == nil {
+			_ = g.list.Leave(leaveTimeout) // Whoever does not hear of it finds out.
+		}
+		err := g.list.Shutdown()
+		g.wg.Wait()
+		ended <- err
+	})
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("leave gossip: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("leave gossip: connections to other registrars are still open: %w", context.Cause(ctx))
 	}
-	_ = g.list.Leave(patience) // Whoever does not hear of it finds out.
-	if err := g.list.Shutdown(); err != nil {
-		return fmt.Errorf("leave gossip: %w", err)
-	}
-	return nil
 }
 
 // NodeMeta implements [memberlist.Delegate].
@@ -253,8 +251,12 @@ func (g *gossip) GetBroadcasts(overhead, limit int) [][]byte {
 	return g.queue.GetBroadcasts(overhead, limit)
 }
 
-// LocalState implements [memberlist.Delegate].
-func (g *gossip) LocalState(bool) []byte { return *g.local.Load() }
+// LocalState implements [memberlist.Delegate]. It may wait: no lock is held.
+func (g *gossip) LocalState(bool) []byte {
+	m := &message{Kind: kindState}
+	g.registrar.ask(func() { g.registrar.state(time.Now(), m) })
+	return g.encode(m)
+}
 
 // MergeRemoteState implements [memberlist.Delegate].
 func (g *gossip) MergeRemoteState(data []byte, _ bool) { g.NotifyMsg(data) }
@@ -265,13 +267,9 @@ func (g *gossip) NotifyJoin(n *memberlist.Node) {
 	addr := n.Address()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if n.Name == g.registrar.id.String() || slices.Contains(g.remembered, addr) {
-		return
+	if _, known := g.remembered[addr]; n.Name != g.registrar.id.String() && (known || len(g.remembered) < maxRemembered) {
+		g.remembered[addr] = 0
 	}
-	if len(g.remembered) >= maxRemembered {
-		g.remembered = g.remembered[1:]
-	}
-	g.remembered = append(g.remembered, addr)
 }
 
 // NotifyLeave implements [memberlist.EventDelegate].

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/memberlist"
+
+	"github.com/tandem-actors/tandem/identity"
 	"github.com/tandem-actors/tandem/internal/sim"
 )
 
@@ -210,4 +214,82 @@ func TestGossip_overRealSockets(t *testing.T) {
 			t.Fatalf("bob did not come within 20s; members %+v", b.Status().Members)
 		}
 	}
+}
+
+func TestGossip_loneRegistrarQueuesNothing(t *testing.T) {
+	inBubble(t, func(w *world) {
+		var net sim.Gossip
+		r := w.registrar(&GossipConfig{transport: net.Join()})
+		for range 10 {
+			if err := w.node("n").Close(w.Context()); err != nil {
+				w.Error(err)
+			}
+		}
+		if got := r.gossip.queue.NumQueued(); got != 1 {
+			w.Errorf("%d broadcasts wait, want the ballast only", got)
+		}
+	})
+}
+
+func TestGossip_everyBroadcastFitsAPacket(t *testing.T) {
+	long := strings.Repeat("n", identity.MaxName)
+	node := identity.NodeID{Name: long, UUID: identity.New()}
+	h := head{Node: node, Epoch: forever, Inc: forever, Seq: forever, Hash: forever}
+	ob := obit{Node: node, Inc: forever, Reason: clip(strings.Repeat("x", 2*maxWhy)), By: long, At: time.Now().UnixNano()}
+	for _, m := range []*message{
+		{Kind: kindUpdate, Update: &update{Head: h}},
+		{Kind: kindObit, Obits: []obit{ob}},
+	} {
+		m.From = identity.New().String()
+		if got := len(m.encode()); got > maxBroadcast {
+			t.Errorf("kind %d takes %d bytes, want %d at most", m.Kind, got, maxBroadcast)
+		}
+	}
+	c := memberlist.DefaultLANConfig()
+	label, encryption, headers := len("tandem-")+63+2, 45, 2+2+1
+	if room := c.UDPBufferSize - label - encryption - headers; room < maxBroadcast {
+		t.Errorf("a packet has room for %d bytes, want %d at least", room, maxBroadcast)
+	}
+}
+
+func TestGossip_longSnapshotsLoseNoPart(t *testing.T) {
+	inBubble(t, func(w *world) {
+		var net sim.Gossip
+		rs := gossipers(w, &net, 2)
+		a := newAuthor(1)
+		for range maxSends + 50 {
+			a.write(op{Actor: identity.New(), Name: "bob"})
+		}
+		var parts []*message
+		for i, u := range a.deltas {
+			parts = append(parts, &message{Kind: kindUpdate, Update: &update{a.log.mark(a.head), u.Ops, i, len(a.deltas)}})
+		}
+		rs[0].ask(func() { rs[0].send(rs[1].id.String(), parts...) })
+		wait(2 * time.Second)
+		if got := len(rs[1].List(Query{})); got != len(a.deltas) {
+			w.Errorf("%d entries arrived, want %d", got, len(a.deltas))
+		}
+	})
+}
+
+func TestGossip_slowMemberHoldsUpNoOther(t *testing.T) {
+	inBubble(t, func(w *world) {
+		var net sim.Gossip
+		tr := &slowTransport{NodeAwareTransport: net.Join()}
+		a := newWorld(w.T).registrar(&GossipConfig{transport: tr})
+		seeds := []string{a.GossipAddr()}
+		b := newWorld(w.T).registrar(&GossipConfig{Seeds: seeds, transport: net.Join()})
+		c := newWorld(w.T).registrar(&GossipConfig{Seeds: seeds, transport: net.Join()})
+		wait(2 * time.Second)
+		tr.slow = c.GossipAddr()
+		m := func() *message { return &message{Kind: kindUpdate, Update: &update{Head: newAuthor(1).head}} }
+		a.ask(func() {
+			a.send(c.id.String(), m())
+			a.send(b.id.String(), m())
+		})
+		wait(0)
+		if got := len(b.Nodes()); got != 1 {
+			w.Errorf("%d nodes known at once, want 1", got)
+		}
+	})
 }

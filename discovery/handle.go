@@ -33,7 +33,7 @@ func (r *Registrar) handle(now time.Time, in input) {
 		}
 	case kindQuery:
 		if !gossiped {
-			r.answer(in)
+			r.answer(now, in)
 		}
 	case kindAck, kindProbe, kindAlive, kindAnswer, kindName: // For nodes.
 	}
@@ -103,14 +103,6 @@ func (r *Registrar) evidence(now time.Time, o *run, in input) {
 	}
 }
 
-func (r *Registrar) answer(in input) {
-	m := &message{Kind: kindAnswer}
-	for _, e := range r.core.find(in.Name) {
-		m.Found = append(m.Found, found{e.Actor, e.Registered.UnixNano()})
-	}
-	r.publish(in.reply, "", m)
-}
-
 // vouched takes in what another registrar knows of a run.
 func (r *Registrar) vouched(now time.Time, v vouch, via string) {
 	o := r.core.observe(now, v.Head, false)
@@ -167,9 +159,7 @@ func (r *Registrar) serve(in input) {
 	if ob, buried := r.core.obits[in.Node]; buried {
 		r.contradict(ob, in.via)
 	} else if o := r.core.runs[in.Node]; o != nil && !o.torn {
-		for _, u := range o.log.snapshot(o.head) {
-			r.send(in.via, &message{Kind: kindUpdate, Update: &u})
-		}
+		r.send(in.via, snapshotMessages(&o.log, o.head)...)
 	}
 }
 
@@ -193,9 +183,6 @@ func (r *Registrar) tick(now time.Time) {
 	if now.Sub(r.swept) >= r.cfg.Heartbeat {
 		r.swept = now
 		r.core.sweep(now)
-		if r.gossip != nil {
-			r.gossip.setState(r.state(now))
-		}
 	}
 	for _, o := range r.core.runs {
 		if o.isBehind() {
@@ -204,7 +191,9 @@ func (r *Registrar) tick(now time.Time) {
 	}
 	if r.cfg.Bus.Err() != nil {
 		r.core.pause(now)
+		r.warmUp(now)
 	}
+	r.answerEarly(now)
 	r.probe(now)
 }
 
@@ -236,8 +225,8 @@ const (
 	stateObits = 512
 )
 
-func (r *Registrar) state(now time.Time) *message {
-	m := &message{Kind: kindState}
+// state fills m with what the next exchange of states tells.
+func (r *Registrar) state(now time.Time, m *message) {
 	for id, o := range r.core.runs {
 		if len(m.Heads) < stateHeads && !o.torn && !r.core.isBuried(id) {
 			m.Heads = append(m.Heads, vouch{o.view(), now.Sub(later(o.heard, o.vouched))})
@@ -248,11 +237,11 @@ func (r *Registrar) state(now time.Time) *message {
 	}
 	slices.SortFunc(m.Obits, newestFirst)
 	m.Obits = m.Obits[:min(len(m.Obits), stateObits)]
-	return m
 }
 
 // tell passes on what happened in the registry.
 func (r *Registrar) tell() {
+	someoneCame := false
 	for _, e := range r.core.events {
 		e = r.history.add(e)
 		attrs := []any{slog.Any("node", e.Node)}
@@ -268,22 +257,30 @@ func (r *Registrar) tell() {
 		r.cfg.Logger.Info("registry changed", append(attrs, slog.String("event", string(e.Type)))...)
 		if e.Type == EventActorRegistered {
 			r.publish(r.subjects.name(e.Actor.Name), "", &message{Kind: kindName, Name: e.Actor.Name})
+			someoneCame = true
 		}
 	}
 	r.core.events = r.core.events[:0]
+	if someoneCame {
+		r.answerEarly(time.Now())
+	}
 }
 
-// publish sends m over the bus. If that fails, the next heartbeat or the next
-// try of who asked repairs it.
+// publish sends m over the bus, unless that is known to be down: then it would
+// keep the loop waiting. What is not sent, the next heartbeat or the next try of
+// who asked repairs.
 func (r *Registrar) publish(subject, reply string, m *message) {
+	if r.cfg.Bus.Err() != nil {
+		return
+	}
 	if err := r.cfg.Bus.Publish(subject, reply, m.encode()); err != nil {
 		r.cfg.Logger.Debug("registry message not sent", slog.String("subject", subject), slog.Any("error", err))
 	}
 }
 
-func (r *Registrar) send(member string, m *message) {
+func (r *Registrar) send(member string, messages ...*message) {
 	if r.gossip != nil {
-		r.gossip.send(member, m)
+		r.gossip.send(member, messages...)
 	}
 }
 

@@ -43,15 +43,15 @@ func (r *registry) hear(now time.Time, o *run) {
 	}
 }
 
-// accuse asks for a probe of the run. What we never heard is not ours to judge.
+// accuse asks for a probe of the run, if we ever heard it (rule 7).
 func (r *registry) accuse(id identity.UUID) {
 	if o := r.runs[id]; o != nil {
 		o.accused = true
 	}
 }
 
-// pause stops judging until now and a while after: our own bus fails, which
-// says nothing about others.
+// pause stops judging for a while: our own bus fails, which says nothing about
+// others.
 func (r *registry) pause(now time.Time) { r.hold = now.Add(missedBeats*r.beat + settleDown) }
 
 // due returns whom to probe now, at most room; a verdict must follow on each.

@@ -20,8 +20,9 @@ type Entry struct {
 	Registered time.Time        `json:"registered"` // by the clock of its node
 }
 
-// compareAge sorts entries by rule 8, the newest first.
-func compareAge(a, b Entry) int {
+// CompareAge sorts actors of one name as [Client.Find] tries them: the newest
+// first (rule 8).
+func CompareAge(a, b Entry) int {
 	return cmp.Or(b.Registered.Compare(a.Registered), bytes.Compare(b.Actor.UUID[:], a.Actor.UUID[:]))
 }
 
@@ -37,8 +38,7 @@ type head struct {
 	Epoch uint64          `cbor:"2,keyasint"` // rises with each run of a name
 	Inc   uint64          `cbor:"3,keyasint"` // raised by the run to refute an obit
 	Seq   uint64          `cbor:"4,keyasint"` // of the last operation
-	Count int             `cbor:"5,keyasint"` // of the actors there are
-	Hash  uint64          `cbor:"6,keyasint"` // over the actors there are
+	Hash  uint64          `cbor:"5,keyasint"` // over the actors there are
 }
 
 // An op is one operation of a log: an actor came or, with Gone, went.
@@ -74,6 +74,9 @@ func (o op) entry(node identity.NodeID) Entry {
 func (e Entry) op() op {
 	return op{Seq: e.Seq, Actor: e.Actor.UUID, Name: e.Actor.Name, Endpoints: e.Endpoints, Registered: e.Registered.UnixNano()}
 }
+
+// foundSize is about what e takes in an answer, rather more than less.
+func (e Entry) foundSize() int { return 96 + len(e.Actor.Name) + len(e.Actor.Node.Name) }
 
 // size is about what o takes on the wire.
 func (o op) size() int {
@@ -123,7 +126,7 @@ func mix(e Entry) uint64 {
 
 // mark returns h with how far l has come.
 func (l *nodeLog) mark(h head) head {
-	h.Seq, h.Count, h.Hash = l.seq, len(l.entries), l.hash
+	h.Seq, h.Hash = l.seq, l.hash
 	return h
 }
 

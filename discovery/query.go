@@ -53,10 +53,11 @@ func (r *registry) state(o *run) State {
 	}
 }
 
-// maxFound is how many actors of one name an answer may hold, the newest ones.
-const maxFound = 4096
+// maxAnswer is how many bytes of actors an answer may hold, the newest ones.
+const maxAnswer = 256 << 10
 
-// find returns the actors of exactly that name that are up, by rule 8.
+// find returns the actors of exactly that name that are up, by rule 8, as far
+// as they fit an answer.
 func (r *registry) find(name string) []Entry {
 	var found []Entry
 	for at := range r.names[name] {
@@ -64,10 +65,17 @@ func (r *registry) find(name string) []Entry {
 			found = append(found, at.run.log.entries[at.actor])
 		}
 	}
-	slices.SortFunc(found, compareAge)
-	return found[:min(len(found), maxFound)]
+	slices.SortFunc(found, CompareAge)
+	room := maxAnswer
+	for i, e := range found {
+		if room -= e.foundSize(); room < 0 {
+			return found[:i]
+		}
+	}
+	return found
 }
 
+// list returns the actors that q selects, in no order: sorting is for who asks.
 func (r *registry) list(q Query) []Record {
 	records := []Record{}
 	for _, o := range r.runs {
@@ -81,19 +89,20 @@ func (r *registry) list(q Query) []Record {
 			}
 		}
 	}
-	slices.SortFunc(records, func(a, b Record) int { return compareActors(a.Actor, b.Actor) })
 	return records
 }
 
+// nodes returns all runs, in no order.
 func (r *registry) nodes() []NodeRecord {
 	records := []NodeRecord{}
 	for _, o := range r.runs {
 		records = append(records, NodeRecord{o.head.Node, r.state(o), len(o.log.entries), o.heard})
 	}
-	slices.SortFunc(records, func(a, b NodeRecord) int {
-		return cmp.Or(cmp.Compare(a.Node.Name, b.Node.Name), bytes.Compare(a.Node.UUID[:], b.Node.UUID[:]))
-	})
 	return records
+}
+
+func compareNodes(a, b identity.NodeID) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), bytes.Compare(a.UUID[:], b.UUID[:]))
 }
 
 // compareActors sorts for people: by name, node and uuid.

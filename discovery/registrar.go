@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,6 +81,8 @@ type Registrar struct {
 	core     *registry // of the loop
 	probes   int       // in flight; of the loop
 	swept    time.Time // when the last sweep was; of the loop
+	warm     time.Time // no actor is denied before; of the loop
+	early    []input   // queries that wait for that; of the loop
 	inputs   chan input
 	verdicts chan verdict // unbuffered: a prober waits for the loop, or for its end
 	asks     chan func()  // unbuffered, likewise
@@ -178,6 +181,7 @@ func (r *Registrar) enqueue(in input) {
 func (r *Registrar) loop() {
 	ticker := time.NewTicker(r.cfg.Heartbeat / 5)
 	defer ticker.Stop()
+	r.warmUp(time.Now())
 	for {
 		select {
 		case in := <-r.inputs:
@@ -214,6 +218,7 @@ func (r *Registrar) ask(question func()) {
 func (r *Registrar) List(q Query) []Record {
 	records := []Record{}
 	r.ask(func() { records = r.core.list(q) })
+	slices.SortFunc(records, func(a, b Record) int { return compareActors(a.Actor, b.Actor) })
 	return records
 }
 
@@ -222,16 +227,13 @@ func (r *Registrar) List(q Query) []Record {
 func (r *Registrar) Nodes() []NodeRecord {
 	records := []NodeRecord{}
 	r.ask(func() { records = r.core.nodes() })
+	slices.SortFunc(records, func(a, b NodeRecord) int { return compareNodes(a.Node, b.Node) })
 	return records
 }
 
 // Watch returns a watcher of what happens from now on. Who lists after that
 // misses nothing, but may see what the list has once more as an event.
 func (r *Registrar) Watch() *Watcher { return r.history.watch() }
-
-// Events returns what happened after index, oldest first, as far as it is
-// remembered. It reports whether that is all.
-func (r *Registrar) Events(after uint64) (events []Event, all bool) { return r.history.since(after) }
 
 // GossipAddr returns where other registrars reach this one; empty if it is
 // alone by configuration.
@@ -299,21 +301,20 @@ func (r *Registrar) Status() Status {
 	return s
 }
 
-// Close takes leave of the other registrars, stops and waits until nothing of
+// Close stops, takes leave of the other registrars, and waits until nothing of
 // the registrar runs any more: a few seconds at most, if others do not answer.
-// Nodes and other registrars carry on. It may be called twice.
+// If ctx is done earlier, it returns an error while the rest ends by itself; if
+// ctx is done already, no leave is taken. Nodes and other registrars carry on.
+// It may be called twice.
 func (r *Registrar) Close(ctx context.Context) error {
 	r.closeOnce.Do(func() {
 		for _, unsubscribe := range r.unsubscribe {
 			unsubscribe()
 		}
-		if r.gossip != nil {
-			r.closeErr = r.gossip.leave(ctx)
-		}
 		r.stop(fault.ErrClosed)
 		r.wg.Wait()
 		if r.gossip != nil {
-			r.gossip.wg.Wait()
+			r.closeErr = r.gossip.leave(ctx)
 		}
 		r.history.close()
 	})

@@ -10,14 +10,16 @@ import (
 
 // Bounds of a registry. What is above them is not taken in.
 const (
-	maxRuns    = 64 << 10  // runs that are not yet buried
+	maxRuns    = 64 << 10  // runs, the suspended ones included
 	maxEntries = 256 << 10 // actors of one run
 	maxAhead   = 1024      // operations of one run that wait for a gap to close
 	maxObits   = 64 << 10  // then the oldest are dropped
 )
 
-// suspendFor is how long the copy of an evicted run is kept for its return.
-const suspendFor = 5 * time.Minute
+const (
+	suspendFor = 5 * time.Minute // that the copy of an evicted run is kept for its return
+	partialFor = 5 * time.Second // that a snapshot waits for its next part
+)
 
 // A registry is one replica of all logs. It is pure: time is an argument, what
 // others must hear is in events, which the driver drains. It is not safe for
@@ -44,14 +46,20 @@ type run struct {
 	ahead map[uint64]op // operations after a gap; a snapshot closes it
 	torn  bool          // the copy differs from its owner's at the same sequence
 
-	partial []op   // the parts of a snapshot so far
-	at      uint64 // its sequence
-	next    int    // its next part
-
+	partial partial // the snapshot that is coming in
 	judged
 	source string    // the member of the gossip that told last
-	pulled time.Time // when a snapshot was last asked for
+	pulled time.Time // when a snapshot was last asked for, or a part of one came
 	spread head      // what gossip was told last
+}
+
+// A partial is a snapshot of which some parts have come, in any order.
+type partial struct {
+	head    head
+	parts   int          // how many there are
+	ops     map[int][]op // those that have come
+	entries int          // in ops
+	touched time.Time    // when the last one came
 }
 
 func newRegistry(beat time.Duration) *registry {
@@ -170,24 +178,33 @@ func (r *registry) advance(now time.Time, o *run) {
 	o.head.Seq = max(o.head.Seq, o.log.seq)
 }
 
-// assemble collects the parts of a snapshot, which come in order, and replaces
-// the copy when they are complete, unless it has come further by then.
+// assemble collects the parts of a snapshot and replaces the copy when they are
+// complete, unless the copy has come further. What is missing is pulled again.
 func (r *registry) assemble(now time.Time, o *run, u update) {
-	if u.Part == 0 {
-		o.partial, o.at, o.next = nil, u.Head.Seq, 0
+	p := &o.partial
+	if now.Sub(p.touched) > partialFor {
+		*p = partial{}
 	}
-	if u.Head.Seq != o.at || u.Part != o.next || len(o.partial)+len(u.Ops) > maxEntries {
-		return // Of another snapshot. If something is missing, it is pulled again.
-	}
-	o.partial = append(o.partial, u.Ops...)
-	if o.next++; o.next < u.Parts {
+	if u.Head.Seq < max(o.log.seq, p.head.Seq) {
 		return
 	}
-	steps := o.partial
-	o.partial, o.next = nil, 0
-	if u.Head.Seq < o.log.seq {
+	if u.Head != p.head || u.Parts != p.parts {
+		*p = partial{head: u.Head, parts: u.Parts, ops: make(map[int][]op)}
+	}
+	p.touched, o.pulled = now, now
+	if _, known := p.ops[u.Part]; known || p.entries+len(u.Ops) > maxEntries {
 		return
 	}
+	p.ops[u.Part] = u.Ops
+	p.entries += len(u.Ops)
+	if len(p.ops) < p.parts {
+		return
+	}
+	steps := make([]op, 0, p.entries)
+	for part := range p.parts {
+		steps = append(steps, p.ops[part]...)
+	}
+	*p = partial{}
 	stays := make(map[identity.UUID]bool, len(steps))
 	for _, step := range steps {
 		stays[step.Actor] = true

@@ -396,8 +396,62 @@ func TestNodeLog_snapshotPartsAreBounded(t *testing.T) {
 	if got := len(r.find("bob")); got != 300 {
 		t.Errorf("%d entries arrived, want 300", got)
 	}
-	r.merge(epoch, parts[1], true) // Out of order: ignored.
+	r.merge(epoch, parts[1], true) // Again: ignored.
 	if o := r.runs[a.head.Node.UUID]; o.isBehind() {
 		t.Error("a stray part tore the copy")
+	}
+}
+
+func TestRegistry_snapshotPartsComeInAnyOrder(t *testing.T) {
+	a := newAuthor(1)
+	var copies [2][]update // Of one log, the second one longer.
+	for i := range copies {
+		for range 3 {
+			a.write(op{Actor: identity.New(), Name: "bob", Endpoints: slices.Repeat([]string{"endpoint"}, 20_000)})
+		}
+		copies[i] = a.log.snapshot(a.head)
+	}
+	older, newer := copies[0], copies[1]
+	if len(older) != 3 || len(newer) != 6 {
+		t.Fatalf("%d and %d parts, want 3 and 6", len(older), len(newer))
+	}
+	take := func(now time.Time, parts ...update) func(want int) {
+		r := newRegistry(time.Second)
+		for _, u := range parts {
+			r.merge(now, u, false)
+			now = now.Add(pullEvery)
+		}
+		o := r.runs[a.head.Node.UUID]
+		return func(want int) {
+			t.Helper()
+			if got := len(o.log.entries); got != want || o.torn {
+				t.Errorf("copy of %d entries, torn %t, want %d", got, o.torn, want)
+			}
+			if len(parts) > 0 && !o.pulled.Equal(now.Add(-pullEvery)) {
+				t.Error("the last part did not put off the next pull")
+			}
+		}
+	}
+	take(epoch, older[2], older[0], older[0], older[1])(3)
+	take(epoch, older[2], older[0], older[2])(0)
+	mixed := slices.Concat(older[:1], newer[3:], older[1:], newer[:3])
+	take(epoch, mixed...)(6)
+}
+
+func TestRegistry_snapshotThatStaysIncompleteGivesWay(t *testing.T) {
+	a := newAuthor(1)
+	a.write(op{Actor: identity.New(), Name: "bob"})
+	whole := a.copies[1][0]
+	stuck := whole
+	stuck.Head.Seq, stuck.Parts = 9, 2
+	r := newRegistry(time.Second)
+	r.merge(epoch, stuck, false)
+	r.merge(epoch.Add(partialFor), whole, false)
+	if got := len(r.find("bob")); got != 0 {
+		t.Errorf("%d bobs from a snapshot that is older than the one coming in, want none", got)
+	}
+	r.merge(epoch.Add(2*partialFor), whole, false)
+	if got := len(r.find("bob")); got != 1 {
+		t.Errorf("%d bobs when no more parts of that came, want 1", got)
 	}
 }

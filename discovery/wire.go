@@ -21,7 +21,7 @@ const (
 	maxMessage   = 4 << 20
 	maxElements  = 16 << 10 // of one array
 	maxEndpoints = 1024     // of one actor
-	maxWhy       = 1024     // bytes of a reason, or of a canceller
+	maxWhy       = 512      // bytes of a reason, or of a canceller: an obit fits a broadcast
 	maxParts     = 4096     // of a snapshot
 )
 
@@ -100,6 +100,15 @@ func must[T any](v T, err error) T {
 		panic("BUG: " + err.Error())
 	}
 	return v
+}
+
+// snapshotMessages returns the parts of a copy of l.
+func snapshotMessages(l *nodeLog, h head) []*message {
+	var messages []*message
+	for _, u := range l.snapshot(h) {
+		messages = append(messages, &message{Kind: kindUpdate, Update: &u})
+	}
+	return messages
 }
 
 func (m *message) encode() []byte {

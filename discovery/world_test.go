@@ -34,15 +34,27 @@ func newWorld(t *testing.T) *world {
 // A fabricBus is a bus that can fail in ways that the fabric in memory cannot.
 type fabricBus struct {
 	*transport.MemoryBus
-	frozen atomic.Bool // Its process is stopped: it neither hears nor says anything.
-	cut    atomic.Bool // The connection is gone, and the bus knows.
+	frozen  atomic.Bool // Its process is stopped: it neither hears nor says anything.
+	cut     atomic.Bool // The connection is gone, and the bus knows.
+	silent  atomic.Bool // The connection carries nothing, and the bus does not know yet.
+	stalled atomic.Bool // The connection takes long to take what is published.
 }
+
+// How long a bus keeps a publisher waiting.
+const (
+	whileCut     = time.Second // NATS dials.
+	whileStalled = 2 * time.Second
+)
 
 func (b *fabricBus) Publish(subject, reply string, data []byte) error {
 	if b.cut.Load() {
+		time.Sleep(whileCut)
 		return transport.ErrDisconnected
 	}
-	if b.frozen.Load() {
+	if b.stalled.Load() {
+		time.Sleep(whileStalled)
+	}
+	if b.frozen.Load() || b.silent.Load() {
 		return nil
 	}
 	return b.MemoryBus.Publish(subject, reply, data)
@@ -52,12 +64,24 @@ func (b *fabricBus) Request(ctx context.Context, subject string, data []byte) ([
 	if b.cut.Load() {
 		return nil, transport.ErrDisconnected
 	}
+	if b.silent.Load() {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
 	return b.MemoryBus.Request(ctx, subject, data)
+}
+
+func (b *fabricBus) Flush(ctx context.Context) error {
+	if b.silent.Load() {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	return b.MemoryBus.Flush(ctx)
 }
 
 func (b *fabricBus) Subscribe(subject, queue string, handle func(subject, reply string, data []byte)) (func(), error) {
 	return b.MemoryBus.Subscribe(subject, queue, func(subject, reply string, data []byte) {
-		if !b.frozen.Load() && !b.cut.Load() {
+		if !b.frozen.Load() && !b.cut.Load() && !b.silent.Load() {
 			handle(subject, reply, data)
 		}
 	})
