@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/tandem-actors/tandem/builtin/echo"
 	"github.com/tandem-actors/tandem/builtin/search"
 	"github.com/tandem-actors/tandem/cluster"
+	"github.com/tandem-actors/tandem/identity"
 	"github.com/tandem-actors/tandem/internal/cli"
 	"github.com/tandem-actors/tandem/internal/otelsetup"
 	"github.com/tandem-actors/tandem/internal/process"
@@ -40,13 +40,14 @@ const (
 // A member holds the flags of commands that join a cluster.
 type member struct {
 	join, realm, name string
+	grace             time.Duration // If zero, the default of a node.
 }
 
 func addMember(cmd *cobra.Command) *member {
 	m := new(member)
 	cmd.Flags().StringVar(&m.join, "join", cmp.Or(os.Getenv("TANDEM_CLUSTER"), defaultNATS),
 		"URL of the cluster's NATS, also $TANDEM_CLUSTER")
-	cmd.Flags().StringVar(&m.realm, "realm", "default", "which of the clusters on that NATS")
+	cmd.Flags().StringVar(&m.realm, "realm", identity.DefaultRealm, "which of the clusters on that NATS")
 	return m
 }
 
@@ -54,7 +55,7 @@ func addMember(cmd *cobra.Command) *member {
 func (m *member) start(ctx context.Context, log *slog.Logger) (*cluster.Node, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
-	n, err := cluster.Start(ctx, cluster.Config{Name: m.name, Join: m.join, Realm: m.realm, Logger: log})
+	n, err := cluster.Start(ctx, cluster.Config{Name: m.name, Join: m.join, Realm: m.realm, CancelGrace: m.grace, Logger: log})
 	if err != nil {
 		return nil, cli.Errorf(cli.Unreachable, "start a registrar with: registrar serve; or say where the cluster is with --join or $TANDEM_CLUSTER", "%w", err)
 	}
@@ -79,14 +80,15 @@ func runCommand() *cobra.Command {
 		Long: `Run a node: join the cluster, run the actors that --actor names, and serve
 /livez and /readyz if --http says where.
 
-SIGINT or SIGTERM cancels the actors, tells their openers and leaves in order;
-a second one leaves at once.`,
+SIGINT, SIGTERM or SIGHUP cancels the actors, tells their openers and leaves in
+order; a second one leaves at once.`,
 		Args: cli.Args(),
 		RunE: r.run,
 	}
 	r.member = addMember(cmd)
 	known := strings.Join(slices.Sorted(maps.Keys(actors)), ", ")
 	cmd.Flags().StringVar(&r.name, "name", "", "name of the node, for people (default: made up)")
+	cmd.Flags().DurationVar(&r.grace, "cancel-grace", 3*time.Second, "how long canceled tasks may take to end")
 	cmd.Flags().StringSliceVar(&r.actors, "actor", nil, "actors to run: "+known)
 	cmd.Flags().StringVar(&r.http, "http", "", "host:port of /livez and /readyz (default: none)")
 	cmd.Flags().BoolVar(&r.insecure, "insecure", false, "allow --http on addresses that others can reach")
@@ -96,7 +98,7 @@ a second one leaves at once.`,
 	return cmd
 }
 
-func (r *runner) run(cmd *cobra.Command, _ []string) (err error) {
+func (r *runner) run(cmd *cobra.Command, _ []string) error {
 	if err := r.check(); err != nil {
 		return err
 	}
@@ -106,13 +108,13 @@ func (r *runner) run(cmd *cobra.Command, _ []string) (err error) {
 		defer stop()
 		ctx = lifeline
 	}
-	shutdown, err := otelsetup.Start(ctx, "node")
+	log := cli.NewLogger(cmd.ErrOrStderr(), r.level)
+	shutdown, err := otelsetup.Start(ctx, "node", log)
 	if err != nil {
 		return cli.Errorf(cli.Usage, "the OTEL_ environment variables say where telemetry goes", "%w", err)
 	}
-	defer func() { err = errors.Join(err, shutdown(context.WithoutCancel(ctx))) }()
+	defer shutdown(ctx)
 
-	log := cli.NewLogger(cmd.ErrOrStderr(), r.level)
 	h, err := newHealth(r.http, log)
 	if err != nil {
 		return err
@@ -167,6 +169,12 @@ type childReady struct {
 
 // check refuses flags that cannot work, before anything starts.
 func (r *runner) check() error {
+	if err := cli.CheckNames("--name", r.name, r.realm); err != nil {
+		return err
+	}
+	if r.grace <= 0 {
+		return cli.Errorf(cli.Usage, "give a duration, like 500ms or 10s", "--cancel-grace %v: not positive", r.grace)
+	}
 	for _, name := range r.actors {
 		if actors[name] == nil {
 			return cli.Errorf(cli.Usage, "this binary carries "+strings.Join(slices.Sorted(maps.Keys(actors)), " and "), "--actor %q: no such actor", name)
@@ -176,50 +184,4 @@ func (r *runner) check() error {
 		return nil
 	}
 	return cli.CheckBind("http", r.http, r.insecure)
-}
-
-func cancelCommand() *cobra.Command {
-	var reason string
-	var m *member
-	cmd := &cobra.Command{
-		Use:   "cancel NAME",
-		Short: "Cancel an actor, everywhere at once",
-		Long: `Cancel the actor of that name: every task of it ends, and everybody who has a
-context open on it is told who canceled it and why. If several actors have the
-name, it is the one that registered last.`,
-		Args: cli.Args("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			ctx := cmd.Context()
-			shutdown, err := otelsetup.Start(ctx, "node-cancel")
-			if err != nil {
-				return cli.Errorf(cli.Usage, "the OTEL_ environment variables say where telemetry goes", "%w", err)
-			}
-			defer func() { err = errors.Join(err, shutdown(context.WithoutCancel(ctx))) }()
-			n, err := m.start(ctx, nil)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, n.Close()) }()
-			p, err := n.Find(ctx, args[0])
-			if errors.Is(err, cluster.ErrNotFound) {
-				return cli.Errorf(cli.NotFound, "see what there is with: registrar list", "%w", err)
-			}
-			if err != nil {
-				return err
-			}
-			var cause error
-			if reason != "" {
-				cause = errors.New(reason)
-			}
-			if err := p.Cancel(ctx, cause); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "canceled %v\n", p)
-			return err
-		},
-	}
-	m = addMember(cmd)
-	cmd.Flags().StringVar(&m.name, "as", cmp.Or(os.Getenv("USER"), "cli"), "in whose name")
-	cmd.Flags().StringVar(&reason, "reason", "", "why; everybody who is told of the cancel is told this")
-	return cmd
 }

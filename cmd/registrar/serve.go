@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -26,6 +25,7 @@ type server struct {
 	daemon.Config
 	insecure  bool
 	readyFile string
+	announced bool // The file is there.
 	level     slog.Level
 	out       *cli.Output
 }
@@ -39,13 +39,14 @@ func serveCommand() *cobra.Command {
 names one, and shares what it knows with the registrars that --join names.
 
 When everything answers, the addresses are printed on standard output; with
--o json as one line. SIGINT or SIGTERM stops it in order, a second one at once.`,
+-o json as one line. SIGINT, SIGTERM or SIGHUP stops it in order, a second one
+at once.`,
 		Example: `  registrar serve
   registrar serve --http 127.0.0.1:8401 --gossip 127.0.0.1:7947 --nats nats://127.0.0.1:4222 --join 127.0.0.1:7946`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&s.Name, "name", "", "name of this registrar (default: the host's name)")
-	flags.StringVar(&s.Realm, "realm", "default", "clusters of different realms can share a NATS")
+	flags.StringVar(&s.Realm, "realm", identity.DefaultRealm, "clusters of different realms can share a NATS")
 	flags.StringVar(&s.HTTP, "http", "127.0.0.1:8400", "host:port of the HTTP API; port 0 is any free one")
 	flags.StringVar(&s.NATS, "nats", "", "URL of a NATS to use instead of one of its own")
 	flags.StringVar(&s.NATSListen, "nats-listen", "127.0.0.1:4222", "host:port of its own NATS")
@@ -55,37 +56,30 @@ When everything answers, the addresses are printed on standard output; with
 	flags.StringVar(&s.Advertise, "advertise", "", "host that other registrars reach the gossip by (default: from --gossip)")
 	flags.StringSliceVar(&s.Join, "join", nil, "host:port of other registrars' gossip")
 	flags.BoolVar(&s.insecure, "insecure", false, "listen on other than loopback addresses though there are no credentials yet")
-	flags.StringVar(&s.readyFile, "ready-file", "", "file that gets the addresses, as JSON, when everything answers")
+	flags.StringVar(&s.readyFile, "ready-file", "", "file that holds the addresses, as JSON, from when everything answers until the end")
 	flags.TextVar(&s.level, "log-level", slog.LevelInfo, "debug, info, warn or error; logs go to standard error")
 	s.out = cli.AddOutput(cmd)
 	cmd.RunE = s.run
 	return cmd
 }
 
-func (s *server) run(cmd *cobra.Command, _ []string) (err error) {
+func (s *server) run(cmd *cobra.Command, _ []string) error {
 	if err := s.check(cmd); err != nil {
 		return err
 	}
 	ctx := cmd.Context()
-	shutdown, err := otelsetup.Start(ctx, "registrar")
+	s.Logger = cli.NewLogger(cmd.ErrOrStderr(), s.level)
+	shutdown, err := otelsetup.Start(ctx, "registrar", s.Logger)
 	if err != nil {
 		return cli.Errorf(cli.Usage, "the OTEL_ environment variables say where telemetry goes", "%w", err)
 	}
-	defer func() { err = errors.Join(err, shutdown(context.WithoutCancel(ctx))) }()
-	s.Logger = cli.NewLogger(cmd.ErrOrStderr(), s.level)
+	defer shutdown(ctx)
 	s.Version = cli.ReadVersion().Version
 	s.Abort = cli.Abort(ctx)
 	s.Ready = func(r daemon.Ready) error { return s.announce(cmd.OutOrStdout(), r) }
-	err = daemon.Registrar(ctx, s.Config)
-	if e, ok := errors.AsType[*daemon.ListenError](err); ok {
-		code := cli.Failed
-		if errors.Is(e, fs.ErrPermission) {
-			code = cli.Permission
-		}
-		return cli.Errorf(code, hintFor(e.Port), "%w", err)
-	}
-	if s.NATS != "" && errors.Is(err, context.DeadlineExceeded) {
-		return cli.Errorf(cli.Timeout, "start a NATS server there; or leave out --nats, and the registrar carries one", "%w", err)
+	err = s.explain(daemon.Registrar(ctx, s.Config))
+	if s.announced {
+		err = errors.Join(err, hint(os.Remove(s.readyFile), hintReadyFile))
 	}
 	if err == nil && ctx.Err() != nil {
 		s.Logger.Info("registrar stopped", slog.Any("cause", context.Cause(ctx)))
@@ -93,17 +87,39 @@ func (s *server) run(cmd *cobra.Command, _ []string) (err error) {
 	return err
 }
 
-var realmPattern = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+// explain gives errors of the registrar an exit code and a hint.
+func (s *server) explain(err error) error {
+	if e, ok := errors.AsType[*daemon.ListenError](err); ok {
+		return hint(err, hintFor(e.Port))
+	}
+	if e, ok := errors.AsType[*daemon.DialError](err); ok && s.NATS != "" {
+		code := cli.Failed
+		if errors.Is(e, context.DeadlineExceeded) {
+			code = cli.Timeout
+		}
+		return cli.Errorf(code, "start a NATS server there; or leave out --nats, and the registrar carries one", "%w", err)
+	}
+	return err
+}
+
+const hintReadyFile = "give --ready-file a path in a directory that exists and that you may write to"
+
+// hint adds what to do to an error of the operating system, if it is one.
+func hint(err error, what string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return cli.Errorf(cli.Permission, what, "%w", err)
+	default:
+		return cli.Errorf(cli.Failed, what, "%w", err)
+	}
+}
 
 // check refuses flags that cannot work, before anything starts.
 func (s *server) check(cmd *cobra.Command) error {
-	if s.Name != "" {
-		if err := identity.CheckName(s.Name); err != nil {
-			return cli.Errorf(cli.Usage, "give --name 1 to 255 printable characters", "%w", err)
-		}
-	}
-	if !realmPattern.MatchString(s.Realm) {
-		return cli.Errorf(cli.Usage, "use 1 to 63 of a-z, 0-9 and -", "--realm %q: not a realm", s.Realm)
+	if err := cli.CheckNames("--name", s.Name, s.Realm); err != nil {
+		return err
 	}
 	binds := map[string]string{"http": s.HTTP, "gossip": s.Gossip, "nats-listen": s.NATSListen}
 	if s.NATS != "" {
@@ -136,17 +152,22 @@ func (s *server) announce(w io.Writer, r daemon.Ready) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", s.readyFile, err)
 	}
-	return writeFile(s.readyFile, append(text, '\n'))
+	if err := writeFile(s.readyFile, append(text, '\n')); err != nil {
+		return hint(err, hintReadyFile)
+	}
+	s.announced = true
+	return nil
 }
 
-// writeFile writes a file that is there either whole or not at all.
+// writeFile writes a file, for all to read, that is there either whole or not at
+// all.
 func writeFile(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {

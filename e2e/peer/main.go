@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"sync"
@@ -39,11 +40,11 @@ func main() {
 func run(join, name, actor string) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	shutdown, err := otelsetup.Start(ctx, name)
+	shutdown, err := otelsetup.Start(ctx, name, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, shutdown(context.WithoutCancel(ctx))) }()
+	defer shutdown(ctx)
 	n, err := cluster.Start(ctx, cluster.Config{Name: name, Join: join})
 	if err != nil {
 		return err

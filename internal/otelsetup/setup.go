@@ -7,13 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	"go.opentelemetry.io/contrib/exporters/autoexport"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
@@ -36,22 +36,27 @@ const batchTime = time.Second
 // environment asks for: by OTEL_{TRACES,METRICS,LOGS}_EXPORTER, by
 // OTEL_EXPORTER_OTLP_ENDPOINT or by the signal's own endpoint. Without these,
 // or if OTEL_SDK_DISABLED is true, nothing is installed and nothing is sent
-// anywhere. The other OTEL_ variables mean what the specification says; the
-// default of OTEL_PROPAGATORS is tracecontext, so baggage has to be asked for.
+// anywhere. The other OTEL_ variables mean what the specification says, but
+// the exporter console writes to standard error, and the default of
+// OTEL_PROPAGATORS is tracecontext, so baggage has to be asked for.
 //
 // service and attrs describe the program; OTEL_SERVICE_NAME and
 // OTEL_RESOURCE_ATTRIBUTES overrule them. Spans of a cancel wave are always
-// recorded, whatever the sampler says.
+// recorded, whatever the sampler says. Telemetry that is lost later on, for
+// example because nobody answers at the endpoint, is no error of the program:
+// log hears of the first time, and then at most once a minute how often.
 //
-// shutdown is never nil. It exports what is left, for at most a second, and
-// may be called twice. An error says which variable is wrong; then nothing
-// is installed.
-func Start(ctx context.Context, service string, attrs ...attribute.KeyValue) (shutdown func(context.Context) error, err error) {
-	nothing := func(context.Context) error { return nil }
+// shutdown is never nil. It exports what is left, for at most a second, even
+// if its ctx is done, and may be called twice. An error says which variable is
+// wrong; then nothing is installed.
+func Start(ctx context.Context, service string, log *slog.Logger, attrs ...attribute.KeyValue) (shutdown func(context.Context), err error) {
+	nothing := func(context.Context) {}
 	propagator, err := propagators()
 	if err != nil {
 		return nothing, fmt.Errorf("set up telemetry: %w", err)
 	}
+	lost := &losses{log: log}
+	otel.SetErrorHandler(lost)
 	p, err := build(ctx, service, attrs)
 	if err != nil {
 		return nothing, errors.Join(fmt.Errorf("set up telemetry: %w", err), p.shutdown(ctx))
@@ -66,7 +71,14 @@ func Start(ctx context.Context, service string, attrs ...attribute.KeyValue) (sh
 	if p.logs != nil {
 		otel.SetLoggerProvider(p.logs)
 	}
-	return p.shutdown, nil
+	var once sync.Once
+	return func(ctx context.Context) {
+		once.Do(func() {
+			if err := p.shutdown(ctx); err != nil {
+				lost.Handle(err)
+			}
+		})
+	}, nil
 }
 
 // providers holds what was asked for; the rest is nil.
@@ -74,8 +86,6 @@ type providers struct {
 	traces  *sdktrace.TracerProvider
 	metrics *sdkmetric.MeterProvider
 	logs    *sdklog.LoggerProvider
-	once    sync.Once
-	err     error // of the first shutdown
 }
 
 // build makes the providers that the environment asks for, and changes nothing
@@ -95,14 +105,14 @@ func build(ctx context.Context, service string, attrs []attribute.KeyValue) (*pr
 		}
 	}
 	if asked("METRICS") {
-		reader, err := autoexport.NewMetricReader(ctx)
+		reader, err := metricReader(ctx)
 		if err != nil {
 			return p, fmt.Errorf("metrics: %w", err)
 		}
 		p.metrics = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res))
 	}
 	if asked("LOGS") {
-		exporter, err := autoexport.NewLogExporter(ctx)
+		exporter, err := logExporter(ctx)
 		if err != nil {
 			return p, fmt.Errorf("logs: %w", err)
 		}
@@ -116,7 +126,7 @@ func traces(ctx context.Context, res *resource.Resource) (*sdktrace.TracerProvid
 	if err != nil {
 		return nil, err
 	}
-	exporter, err := autoexport.NewSpanExporter(ctx)
+	exporter, err := spanExporter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -183,25 +193,20 @@ func propagators() (propagation.TextMapPropagator, error) {
 
 // shutdown flushes and ends all providers side by side, in bounded time.
 func (p *providers) shutdown(ctx context.Context) error {
-	p.once.Do(func() {
-		// A program that ends because ctx did still wants its last spans out.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
-		defer cancel()
-		var wg sync.WaitGroup
-		var errs [3]error
-		if p.traces != nil {
-			wg.Go(func() { errs[0] = p.traces.Shutdown(ctx) })
-		}
-		if p.metrics != nil {
-			wg.Go(func() { errs[1] = p.metrics.Shutdown(ctx) })
-		}
-		if p.logs != nil {
-			wg.Go(func() { errs[2] = p.logs.Shutdown(ctx) })
-		}
-		wg.Wait()
-		if err := errors.Join(errs[:]...); err != nil {
-			p.err = fmt.Errorf("export the last telemetry: %w", err)
-		}
-	})
-	return p.err
+	// A program that ends because ctx did still wants its last spans out.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	var errs [3]error
+	if p.traces != nil {
+		wg.Go(func() { errs[0] = p.traces.Shutdown(ctx) })
+	}
+	if p.metrics != nil {
+		wg.Go(func() { errs[1] = p.metrics.Shutdown(ctx) })
+	}
+	if p.logs != nil {
+		wg.Go(func() { errs[2] = p.logs.Shutdown(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs[:]...)
 }

@@ -1,16 +1,23 @@
 package otelsetup
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
@@ -73,13 +80,11 @@ func TestStart_namesTheWrongVariable(t *testing.T) {
 	} {
 		name, _, _ := strings.Cut(wrong, "=")
 		setenv(t, on, "OTEL_TRACES_SAMPLER=traceidratio", wrong)
-		shutdown, err := Start(t.Context(), "test")
+		shutdown, err := Start(t.Context(), "test", slog.New(slog.DiscardHandler))
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: Start = %v, want an error that names the variable", wrong, err)
 		}
-		if err := shutdown(t.Context()); err != nil {
-			t.Errorf("%s: shutdown after an error = %v", wrong, err)
-		}
+		shutdown(t.Context())
 	}
 }
 
@@ -90,7 +95,8 @@ func TestStart_exportsToTheEndpoint(t *testing.T) {
 	}
 	defer func() { _ = sink.Close() }()
 	setenv(t, append(sink.Env(), "OTEL_RESOURCE_ATTRIBUTES=team=a")...)
-	shutdown, err := Start(t.Context(), "test", telemetry.KeyServiceInstance.String("n1"))
+	var log bytes.Buffer
+	shutdown, err := Start(t.Context(), "test", slog.New(slog.NewTextHandler(&log, nil)), telemetry.KeyServiceInstance.String("n1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,9 +105,7 @@ func TestStart_exportsToTheEndpoint(t *testing.T) {
 	span.End()
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := shutdown(canceled); err != nil { // As after Ctrl-C.
-		t.Errorf("shutdown = %v", err)
-	}
+	shutdown(canceled) // As after Ctrl-C.
 	spans := sink.Spans()
 	if len(spans) != 1 || spans[0].Name != "work" || spans[0].Service != "test" || spans[0].Instance != "n1" {
 		t.Fatalf("arrived: %+v, want one span work of test, n1", spans)
@@ -115,8 +119,9 @@ func TestStart_exportsToTheEndpoint(t *testing.T) {
 			t.Errorf("resource tells %s", key)
 		}
 	}
-	if err := shutdown(t.Context()); err != nil {
-		t.Errorf("second shutdown = %v", err)
+	shutdown(t.Context())
+	if log.Len() > 0 {
+		t.Errorf("logged %q, want nothing", log.String())
 	}
 }
 
@@ -125,8 +130,14 @@ func TestStart_shutdownIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	setenv(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+l.Addr().String())
+	lost := make(chan error, 1)
+	defer otel.SetErrorHandler(&losses{log: slog.New(slog.DiscardHandler)})
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { lost <- err }))
+	defer func() { // The SDK still tries; its end must not show up in other tests.
+		_ = l.Close()
+		<-lost
+	}()
+	setenv(t, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://"+l.Addr().String())
 	p, err := build(t.Context(), "test", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -139,6 +150,85 @@ func TestStart_shutdownIsBounded(t *testing.T) {
 	}
 	if took := time.Since(start); took > 5*flushTime {
 		t.Errorf("shutdown took %v", took)
+	}
+}
+
+// Nobody listens there, so every export is lost; the program is not to blame.
+func TestStart_deadCollectorIsOneWarning(t *testing.T) {
+	setenv(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_LOGS_EXPORTER=none")
+	var log bytes.Buffer
+	shutdown, err := Start(t.Context(), "test", slog.New(slog.NewJSONHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer otel.SetTracerProvider(noop.NewTracerProvider())
+	_, span := otel.Tracer("test").Start(t.Context(), "lost")
+	span.End()
+	shutdown(t.Context())
+	var line struct{ Level, Msg, Error string }
+	if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+		t.Fatalf("logged %q, want one line: %v", log.String(), err)
+	}
+	if line.Level != "WARN" || !strings.Contains(line.Error, "127.0.0.1:1") {
+		t.Errorf("logged %+v, want a warning that names the address", line)
+	}
+}
+
+func TestLosses_saidOnceAndThenOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		l := &losses{log: slog.New(slog.NewTextHandler(&log, nil))}
+		for range 130 { // One per second.
+			l.Handle(errors.New("refused"))
+			time.Sleep(time.Second)
+		}
+		var times []string
+		for line := range strings.Lines(log.String()) {
+			_, n, _ := strings.Cut(strings.TrimSpace(line), "error=refused times=")
+			times = append(times, n)
+		}
+		if want := []string{"1", "60", "60"}; !slices.Equal(times, want) {
+			t.Errorf("lines say %q times, want %q:\n%s", times, want, log.String())
+		}
+	})
+}
+
+// Standard output belongs to what the programs print.
+func TestExporters_consoleIsStandardError(t *testing.T) {
+	setenv(t, "OTEL_TRACES_EXPORTER=console", "OTEL_METRICS_EXPORTER=console", "OTEL_LOGS_EXPORTER=console")
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	defer func(stderr *os.File) { os.Stderr = stderr }(os.Stderr)
+	os.Stderr = file
+	p, err := build(t.Context(), "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := p.traces.Tracer("test").Start(t.Context(), "a span")
+	span.End()
+	counter, err := p.metrics.Meter("test").Int64Counter("a_counter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counter.Add(t.Context(), 1)
+	logs, err := logExporter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(logs.Export(t.Context(), make([]sdklog.Record, 1)), p.shutdown(t.Context())); err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"a span", "a_counter", "SeverityText"} {
+		if !bytes.Contains(text, []byte(want)) {
+			t.Errorf("standard error lacks %q: %s", want, text)
+		}
 	}
 }
 
