@@ -67,7 +67,7 @@ func registrarCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := process.Lifeline(cmd.Context())
 			defer stop()
-			cfg.Name, cfg.Gossip, cfg.StopGrace = "local", "127.0.0.1:0", registrarGrace
+			cfg.Name, cfg.Gossip, cfg.StopGrace = "local", "127.0.0.1:0", registrarStop
 			cfg.Ready = func(r daemon.Ready) error { return process.SayReady(r) }
 			cfg.Logger = cli.NewLogger(cmd.ErrOrStderr(), 0)
 			cfg.Version = cli.ReadVersion().Version

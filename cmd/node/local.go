@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tandem-actors/tandem/discovery"
+	"github.com/tandem-actors/tandem/identity"
 	"github.com/tandem-actors/tandem/internal/cli"
 	"github.com/tandem-actors/tandem/internal/daemon"
 	"github.com/tandem-actors/tandem/internal/httpapi"
@@ -23,10 +24,14 @@ import (
 const (
 	maxNodes = 64 // As many as one machine can be asked to run.
 
-	// nodeGrace and registrarGrace bound an orderly stop; together they are
-	// what Ctrl-C may take.
-	nodeGrace      = 1500 * time.Millisecond
-	registrarGrace = time.Second
+	// A canceled task may take cancelGrace to end, so a node takes a bit more
+	// before it is killed. After the nodes the registrar stops; it, too, gives
+	// up before it is killed. Together the graces are what Ctrl-C may take: 3
+	// seconds.
+	cancelGrace    = time.Second
+	nodeGrace      = cancelGrace + 750*time.Millisecond
+	registrarStop  = 750 * time.Millisecond
+	registrarGrace = registrarStop + 500*time.Millisecond
 )
 
 // A local holds the flags of local, and what it runs.
@@ -52,7 +57,7 @@ command ends, however it ends, all of its processes do.`,
 	cmd.Flags().IntVar(&l.nodes, "nodes", 3, "how many nodes")
 	cmd.Flags().StringVar(&l.http, "http", "127.0.0.1:0", "host:port of the registrar's HTTP API; port 0 is any free one")
 	cmd.Flags().StringVar(&l.nats, "nats-listen", "127.0.0.1:0", "host:port of NATS; port 0 is any free one")
-	cmd.Flags().StringVar(&l.realm, "realm", "default", "name of the cluster on its NATS")
+	cmd.Flags().StringVar(&l.realm, "realm", identity.DefaultRealm, "name of the cluster on its NATS")
 	return cmd
 }
 
@@ -65,10 +70,16 @@ func (l *local) run(cmd *cobra.Command, _ []string) (err error) {
 			return err
 		}
 	}
+	if err := cli.CheckNames("", "", l.realm); err != nil {
+		return err
+	}
 	ctx := cmd.Context()
-	l.out = &lines{w: cmd.OutOrStdout()}
+	l.out = newLines(cmd.OutOrStdout())
+	defer l.out.close()
 	l.group = process.NewGroup()
-	defer func() { err = errors.Join(err, l.group.Close(context.WithoutCancel(ctx))) }()
+	hurry, cancel := hurried(ctx)
+	defer cancel()
+	defer func() { err = errors.Join(err, l.group.Close(hurry)) }()
 
 	registrar, ready, err := l.startRegistrar(ctx)
 	if err != nil {
@@ -79,7 +90,7 @@ func (l *local) run(cmd *cobra.Command, _ []string) (err error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	nodes, err := l.startNodes(ctx, ready)
-	defer func() { l.stop(ctx, nodes) }()
+	defer func() { l.stop(hurry, nodes) }()
 	if err != nil {
 		return startError(ctx, err)
 	}
@@ -123,7 +134,8 @@ func (l *local) startNodes(ctx context.Context, registrar daemon.Ready) ([]*proc
 		wg.Go(func() {
 			var ready childReady
 			nodes[i], errs[i] = l.start(ctx, nodeName(i), &ready, nodeGrace, "run", "--child",
-				"--name", nodeName(i), "--join", registrar.NATSURL, "--realm", l.realm, "--actor", "echo,searcher")
+				"--name", nodeName(i), "--join", registrar.NATSURL, "--realm", l.realm, "--actor", "echo,searcher",
+				"--cancel-grace", cancelGrace.String())
 		})
 	}
 	wg.Wait()
@@ -152,10 +164,8 @@ func (l *local) start(ctx context.Context, name string, ready any, grace time.Du
 }
 
 // stop ends the nodes first, so that they can tell the registrar; the group's
-// Close ends the rest. A second Ctrl-C kills all at once.
+// Close ends the rest. Both kill at once when ctx ends, by a second Ctrl-C.
 func (l *local) stop(ctx context.Context, nodes []*process.Child) {
-	ctx, cancel := hurried(ctx)
-	defer cancel()
 	var wg sync.WaitGroup
 	for i, n := range nodes {
 		if n != nil {
@@ -189,11 +199,11 @@ func (l *local) report(ctx context.Context, name string, c *process.Child) {
 	select {
 	case <-ctx.Done():
 	case <-c.Done():
+		how := ""
 		if err := c.Err(); err != nil {
-			l.out.say(name, "ended: "+err.Error())
-		} else {
-			l.out.say(name, "ended")
+			how = ": " + err.Error()
 		}
+		l.out.say(name, "ended"+how+"; the cluster goes on without it")
 	}
 }
 
@@ -224,7 +234,7 @@ func describe(e httpapi.Event) string {
 	case e.Type == httpapi.TypeSnapshot && e.Actor != nil:
 		text = "actor registered"
 	case e.Type == httpapi.TypeSnapshot:
-		text = "node up"
+		text = "node " + string(e.State)
 	}
 	if e.Actor != nil {
 		text += "  " + e.Actor.Name
@@ -232,7 +242,7 @@ func describe(e httpapi.Event) string {
 	if e.Canceller != "" {
 		text += "  by " + e.Canceller
 	}
-	if e.Reason != "" {
+	if e.Reason != "" && e.Type != string(discovery.EventNodeLeft) { // Leaving is reason enough.
 		text += ": " + e.Reason
 	}
 	return text
@@ -240,7 +250,7 @@ func describe(e httpapi.Event) string {
 
 func (l *local) banner(ready daemon.Ready, registrar *process.Child, nodes []*process.Child) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Tandem: a cluster of %d nodes on this machine. Nothing is kept; Ctrl-C stops it.\n\n", len(nodes))
+	fmt.Fprintf(&b, "Tandem: a cluster on this machine, nodes: %d. Nothing is kept; Ctrl-C stops it.\n\n", len(nodes))
 	fmt.Fprintf(&b, "  registrar  pid %-8d %s  %s\n", registrar.PID(), ready.HTTPURL, ready.NATSURL)
 	for i, n := range nodes {
 		fmt.Fprintf(&b, "  %-9s  pid %-8d actors echo, searcher\n", nodeName(i), n.PID())
@@ -251,25 +261,8 @@ Try next, in another terminal:
   go run ./cmd/registrar list --registrar %[1]s
   go run ./examples/search --cluster %[2]s 'func main()' "$(go env GOROOT)/src"
   go run ./cmd/node cancel --join %[2]s echo --reason "just trying"
-  kill -9 %[3]d        # and see what the others say
+  kill -9 %[3]d        # that is %[4]s: see what the others say
 
-`, ready.HTTPURL, ready.NATSURL, nodes[len(nodes)-1].PID())
+`, ready.HTTPURL, ready.NATSURL, nodes[len(nodes)-1].PID(), nodeName(len(nodes)-1))
 	l.out.write(b.String())
-}
-
-// lines prints one line per event. It is safe for concurrent use; what cannot
-// be written is lost.
-type lines struct {
-	mu sync.Mutex // Guards w.
-	w  io.Writer
-}
-
-func (o *lines) say(who, what string) {
-	o.write(fmt.Sprintf("%s  %-9s  %s\n", time.Now().Format("15:04:05.000"), who, what))
-}
-
-func (o *lines) write(text string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	_, _ = io.WriteString(o.w, text)
 }

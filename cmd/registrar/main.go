@@ -82,7 +82,8 @@ func explain(err error) error {
 		return &cli.Error{Code: cli.Unreachable, Err: e, Hint: hint}
 	}
 	if e, ok := errors.AsType[*httpapi.StatusError](err); ok {
-		return &cli.Error{Code: codeOf(e.Status), Err: e}
+		code, what := meaning(e.Status)
+		return &cli.Error{Code: code, Err: e, Hint: what}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &cli.Error{Code: cli.Timeout, Err: err, Hint: "is it overloaded? a longer --timeout waits longer"}
@@ -90,18 +91,19 @@ func explain(err error) error {
 	return err
 }
 
-// codeOf returns the exit code for an answer that says no.
-func codeOf(status int) cli.Code {
+// meaning returns the exit code for an answer that says no, and what to do.
+func meaning(status int) (code cli.Code, what string) {
+	const version = "is it of this version? registrar version says which one this is"
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return cli.Permission
+		return cli.Permission, "a proxy may ask for credentials; registrars do not: give --registrar its own address"
 	case http.StatusNotFound:
-		return cli.NotFound
+		return cli.NotFound, version
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return cli.Usage
+		return cli.Usage, version
 	case http.StatusServiceUnavailable:
-		return cli.Degraded
+		return cli.Degraded, "try again in some seconds, or ask another one with --registrar"
 	default:
-		return cli.Failed
+		return cli.Failed, "its log may say more"
 	}
 }

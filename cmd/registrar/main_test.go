@@ -20,7 +20,9 @@ import (
 
 	"github.com/tandem-actors/tandem/discovery"
 	"github.com/tandem-actors/tandem/identity"
+	"github.com/tandem-actors/tandem/internal/cli"
 	"github.com/tandem-actors/tandem/internal/daemon"
+	"github.com/tandem-actors/tandem/internal/httpapi"
 	"github.com/tandem-actors/tandem/transport"
 )
 
@@ -37,6 +39,7 @@ func TestScripts(t *testing.T) {
 			"signal": sendSignal,
 			"ready":  awaitReady,
 			"until":  until,
+			"mode":   mode,
 		},
 	})
 }
@@ -81,6 +84,15 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// mode is `mode PERM FILE`: the file must have those permissions.
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%#o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
+	}
+}
+
 // until is `until PATTERN COMMAND...`: it runs a command again and again until
 // a line of its standard output, or `exit CODE`, matches.
 func until(ts *testscript.TestScript, _ bool, args []string) {
@@ -107,7 +119,7 @@ func run(ts *testscript.TestScript, command []string) int {
 // sendSignal is `signal NAME CODE COMMAND...`: it sends a command the signal
 // when that has printed something, and wants it to exit so.
 func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
-	sig := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}[args[0]]
+	sig := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[0]]
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 	defer stop()
 	path, err := exec.LookPath(args[2])
@@ -169,6 +181,15 @@ func TestCommands_allCanPrintJSON(t *testing.T) {
 		}
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("%s is described by %q", cmd.CommandPath(), cmd.Short)
+		}
+	}
+}
+
+func TestExplain_everyAnswerHasAHint(t *testing.T) {
+	for status, want := range map[int]cli.Code{403: cli.Permission, 404: cli.NotFound, 422: cli.Usage, 503: cli.Degraded, 500: cli.Failed} {
+		e, ok := errors.AsType[*cli.Error](explain(&httpapi.StatusError{Status: status, Detail: "no"}))
+		if !ok || e.Code != want || e.Hint == "" {
+			t.Errorf("%d: %+v, want exit %d with a hint", status, e, want)
 		}
 	}
 }

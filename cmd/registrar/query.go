@@ -68,17 +68,9 @@ func findCommand() *cobra.Command {
 		if all {
 			return out.Print(cmd.OutOrStdout(), actors(list))
 		}
-		return out.Print(cmd.OutOrStdout(), actor(slices.MaxFunc(list.Actors, compareAge)))
+		return out.Print(cmd.OutOrStdout(), actor(slices.MinFunc(list.Actors, func(a, b discovery.Record) int { return discovery.CompareAge(a.Entry, b.Entry) })))
 	}
 	return cmd
-}
-
-// compareAge sorts actors as nodes do that look one up: the newest is greatest.
-func compareAge(a, b discovery.Record) int {
-	if c := a.Registered.Compare(b.Registered); c != 0 {
-		return c
-	}
-	return slices.Compare(a.Actor.UUID[:], b.Actor.UUID[:])
 }
 
 func askActors(ctx context.Context, a *asker, q httpapi.Query) (httpapi.Actors, error) {

@@ -26,6 +26,7 @@ const (
 	Unreachable Code = 5
 	Degraded    Code = 6
 	Permission  Code = 7
+	Hungup      Code = 129
 	Interrupted Code = 130
 	Terminated  Code = 143
 )
@@ -44,6 +45,7 @@ var codes = []struct {
 	{Unreachable, "unreachable", "no registrar is reachable"},
 	{Degraded, "degraded", "an answer came, but part of the cluster is missing"},
 	{Permission, "permission", "not allowed"},
+	{Hungup, "hungup", "stopped by SIGHUP (its terminal is gone) before it was done"},
 	{Interrupted, "interrupted", "stopped by SIGINT (Ctrl-C) before it was done"},
 	{Terminated, "terminated", "stopped by SIGTERM before it was done"},
 }
@@ -93,8 +95,10 @@ func explain(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return &Error{Code: e.Code, Err: err, Hint: e.Hint}
 	}
-	code := Failed
+	code, hint := Failed, ""
 	switch {
+	case errors.Is(err, fault.ErrUnreachable):
+		code, hint = Unreachable, "is a registrar running there? start one with: registrar serve"
 	case errors.Is(err, fault.ErrNotFound):
 		code = NotFound
 	case errors.Is(err, context.DeadlineExceeded):
@@ -102,12 +106,12 @@ func explain(err error) *Error {
 	case errors.Is(err, fs.ErrPermission):
 		code = Permission
 	}
-	return &Error{Code: code, Err: err}
+	return &Error{Code: code, Err: err, Hint: hint}
 }
 
 // print writes e for people, or for programs if asJSON is set.
 func (e *Error) print(w io.Writer, asJSON bool) {
-	message := strings.Join(strings.Fields(strings.Map(printable, e.Error())), " ")
+	message := strings.Join(strings.Fields(strings.Map(Printable, e.Error())), " ")
 	if !asJSON {
 		fmt.Fprintln(w, "error:", message)
 		if e.Hint != "" {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/tandem-actors/tandem/identity"
 )
 
 // CheckBind returns a usage error unless addr, the host:port that flag says to
@@ -37,6 +39,20 @@ func CheckPeers(flag string, addrs []string) error {
 			return Errorf(Usage, fmt.Sprintf("give host:port, several with commas, like --%s 10.0.0.1:7946,10.0.0.2:7946", flag),
 				"--%s %q: not host:port", flag, addr)
 		}
+	}
+	return nil
+}
+
+// CheckNames returns a usage error unless name, from flag, and realm, from
+// --realm, can be used. No name is none given.
+func CheckNames(flag, name, realm string) error {
+	if name != "" {
+		if err := identity.CheckName(name); err != nil {
+			return Errorf(Usage, "give 1 to 255 printable characters, without spaces at the ends", "%s: %w", flag, err)
+		}
+	}
+	if err := identity.CheckRealm(realm); err != nil {
+		return Errorf(Usage, "give 1 to 63 of a-z, 0-9 and -, like --realm "+identity.DefaultRealm, "--realm: %w", err)
 	}
 	return nil
 }

@@ -44,6 +44,24 @@ func TestCheckPeers_wantsHostAndPort(t *testing.T) {
 	}
 }
 
+func TestCheckNames_refusesWithAHint(t *testing.T) {
+	for _, tt := range []struct{ name, realm, want string }{
+		{"", "default", ""},
+		{"n1", "a-9", ""},
+		{" n1", "a", "--name: name \" n1\""},
+		{"n1", "BAD_X", "--realm: realm \"BAD_X\""},
+		{"n1", "", "--realm: realm \"\""},
+	} {
+		err := CheckNames("--name", tt.name, tt.realm)
+		if tt.want == "" && err == nil {
+			continue
+		}
+		if e, ok := errors.AsType[*Error](err); !ok || e.Code != Usage || e.Hint == "" || !strings.HasPrefix(e.Error(), tt.want) || tt.want == "" {
+			t.Errorf("%q in %q: %v, want %q", tt.name, tt.realm, err, tt.want)
+		}
+	}
+}
+
 func TestNewLogger_writesJSONUnlessOnATerminal(t *testing.T) {
 	var b strings.Builder
 	NewLogger(&b, slog.LevelWarn).Info("hidden")

@@ -101,7 +101,7 @@ func writeTable(w io.Writer, width int, t Table, header bool) error {
 	}
 	for _, row := range rows {
 		for i, cell := range row {
-			if cell = strings.Map(printable, cell); cell == "" {
+			if cell = strings.Map(Printable, cell); cell == "" {
 				cell = "-"
 			}
 			if i > 0 {
@@ -131,8 +131,9 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	return nil
 }
 
-// printable replaces what a terminal could obey: names come from strangers.
-func printable(r rune) rune {
+// Printable replaces what a terminal could obey: names come from strangers. It
+// is for [strings.Map].
+func Printable(r rune) rune {
 	if unicode.IsPrint(r) {
 		return r
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // Main runs root with the arguments of the process and exits. The context of
-// the commands is canceled by SIGINT and SIGTERM.
+// the commands is canceled by SIGINT, SIGTERM and SIGHUP.
 func Main(root *cobra.Command) {
 	ctx, stop := withSignals(context.Background(), os.Exit)
 	code := Run(ctx, root, os.Args[1:], os.Stdout, os.Stderr)

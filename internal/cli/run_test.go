@@ -91,6 +91,13 @@ func TestRun_exitCodeFollowsCause(t *testing.T) {
 	}
 }
 
+func TestRun_noRegistrarHasAHint(t *testing.T) {
+	code, _, stderr := run(t, fmt.Errorf("find x: %w", fault.ErrUnreachable), "fail")
+	if code != Unreachable || !strings.Contains(stderr, "\n  hint: is a registrar running there?") {
+		t.Errorf("exits %d, prints %q", code, stderr)
+	}
+}
+
 func TestRun_errorIsOneLine(t *testing.T) {
 	_, _, stderr := run(t, errors.New("a\nb\x1b[31mc"), "fail")
 	if want := "error: a b�[31mc\n"; stderr != want {

@@ -30,12 +30,24 @@ func Abort(ctx context.Context) <-chan struct{} {
 	return abort
 }
 
-// withSignals returns a context that the first SIGINT or SIGTERM cancels. The
+// codesOf are the signals that ask us to stop, and what we exit with if work is
+// cut short.
+var codesOf = map[os.Signal]Code{
+	os.Interrupt:    Interrupted,
+	syscall.SIGTERM: Terminated,
+	syscall.SIGHUP:  Hungup,
+}
+
+// withSignals returns a context that the first of those signals cancels. The
 // second closes [Abort], the third exits at once. stop ends that; the signals
-// then act as they do by default.
+// then act as they do by default. Who runs us under nohup does not want SIGHUP
+// to stop us: it stays ignored.
 func withSignals(parent context.Context, exit func(int)) (ctx context.Context, stop func()) {
 	signals := make(chan os.Signal, 3) // As many as mean something; more are dropped.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	abort := make(chan struct{})
 	ctx, cancel := context.WithCancelCause(context.WithValue(parent, abortKey{}, abort))
 	done := make(chan struct{})
@@ -46,17 +58,13 @@ func withSignals(parent context.Context, exit func(int)) (ctx context.Context, s
 			case <-done:
 				return
 			case sig := <-signals:
-				code := Interrupted
-				if sig == syscall.SIGTERM {
-					code = Terminated
-				}
 				switch n {
 				case 1:
-					cancel(&signaled{sig, code})
+					cancel(&signaled{sig, codesOf[sig]})
 				case 2:
 					close(abort)
 				default:
-					exit(int(code))
+					exit(int(codesOf[sig]))
 				}
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"os/signal"
 	"syscall"
 	"testing"
 	"time"
@@ -58,7 +60,7 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 func TestSignals_quietExitCode(t *testing.T) {
-	for sig, want := range map[syscall.Signal]Code{syscall.SIGINT: Interrupted, syscall.SIGTERM: Terminated} {
+	for sig, want := range map[syscall.Signal]Code{syscall.SIGINT: Interrupted, syscall.SIGTERM: Terminated, syscall.SIGHUP: Hungup} {
 		ctx, stop := withSignals(t.Context(), func(int) {})
 		root := &cobra.Command{Use: "tool", RunE: func(cmd *cobra.Command, _ []string) error {
 			kill(t, sig)
@@ -73,5 +75,23 @@ func TestSignals_quietExitCode(t *testing.T) {
 		if context.Cause(ctx).Error() != "got signal "+sig.String() {
 			t.Errorf("cause is %v", context.Cause(ctx))
 		}
+	}
+}
+
+// nohup lets us live on when the terminal is gone.
+func TestSignals_ignoredHangupStaysIgnored(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP)
+	defer func() { // Only Notify ends an Ignore.
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, syscall.SIGHUP)
+		signal.Stop(c)
+	}()
+	ctx, stop := withSignals(t.Context(), func(int) {})
+	defer stop()
+	kill(t, syscall.SIGHUP)
+	kill(t, syscall.SIGTERM)
+	await(t, "cancel", ctx.Done())
+	if got := context.Cause(ctx).Error(); got != "got signal terminated" {
+		t.Errorf("cause is %s", got)
 	}
 }

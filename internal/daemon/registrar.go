@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tandem-actors/tandem/discovery"
+	"github.com/tandem-actors/tandem/identity"
 	"github.com/tandem-actors/tandem/internal/httpapi"
 	"github.com/tandem-actors/tandem/transport"
 	"github.com/tandem-actors/tandem/transport/broker"
@@ -47,9 +48,10 @@ type Config struct {
 	Advertise string
 	// Join are host:port of other registrars' gossip.
 	Join []string
-	// StopGrace bounds the orderly stop. If zero, 5 seconds.
+	// StopGrace bounds the orderly stop: what has not ended then, and a quarter
+	// of a second later, is left behind. If zero, 5 seconds.
 	StopGrace time.Duration
-	// Abort, once closed, skips the orderly part of a stop.
+	// Abort, once closed, is the end of the grace.
 	Abort <-chan struct{}
 	// Ready is called once, when everything answers. If nil, nobody is told.
 	Ready func(Ready) error
@@ -100,6 +102,15 @@ func (e *ListenError) Error() string {
 // Unwrap returns what stands against it.
 func (e *ListenError) Unwrap() error { return e.Err }
 
+// A DialError says that the NATS to use cannot be reached.
+type DialError struct{ Err error }
+
+// Error names the address and what stands against it.
+func (e *DialError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what stands against it.
+func (e *DialError) Unwrap() error { return e.Err }
+
 func (c Config) withDefaults() (Config, error) {
 	if c.Name == "" {
 		host, err := os.Hostname()
@@ -108,7 +119,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 		c.Name = host
 	}
-	c.Realm = cmp.Or(c.Realm, "default")
+	c.Realm = cmp.Or(c.Realm, identity.DefaultRealm)
 	c.HTTP = cmp.Or(c.HTTP, "127.0.0.1:8400")
 	c.NATSListen = cmp.Or(c.NATSListen, "127.0.0.1:4222")
 	c.Gossip = cmp.Or(c.Gossip, "127.0.0.1:7946")
@@ -124,14 +135,21 @@ func (c Config) withDefaults() (Config, error) {
 
 // Registrar runs a registrar until ctx is done, then stops it in order and
 // returns nil. Any error is one of starting, of running, or of a stop that did
-// not end in time. An address that cannot be had is a [*ListenError].
+// not end in time, which names what is left. An address that cannot be had is a
+// [*ListenError], a NATS that cannot be reached a [*DialError].
 func Registrar(ctx context.Context, cfg Config) (err error) {
 	cfg, err = cfg.withDefaults()
 	if err != nil {
 		return err
 	}
 	r := &registrar{cfg: cfg}
-	defer func() { err = errors.Join(err, r.stop()) }()
+	defer func() {
+		if e := stop(r.parts(), cfg.StopGrace, cfg.Abort); e != nil {
+			err = errors.Join(err, fmt.Errorf("stop registrar: %w", e))
+			return
+		}
+		r.wg.Wait()
+	}()
 	if err := r.start(ctx); err != nil {
 		return err
 	}
@@ -172,7 +190,7 @@ func (r *registrar) start(ctx context.Context) (err error) {
 	}
 	r.bus, err = transport.Dial(ctx, transport.DialConfig{URL: url, Name: "registrar " + r.cfg.Name, Logger: r.cfg.Logger})
 	if err != nil {
-		return err
+		return &DialError{err}
 	}
 	if err = free(r.cfg.Gossip, "tcp", "udp"); err != nil {
 		return &ListenError{PortGossip, r.cfg.Gossip, err}
@@ -220,45 +238,11 @@ const joinPatience = 10 * time.Second
 
 // isReady returns why answers may be out of date, or nil.
 func (r *registrar) isReady() error {
-	if err := r.bus.Err(); err != nil {
+	if err := r.discovery.Ready(); err != nil {
 		return err
 	}
 	if s := r.discovery.Status(); len(r.cfg.Join) > 0 && len(s.Members) < 2 && time.Since(s.Started) < joinPatience {
 		return errors.New("no other registrar has answered yet")
-	}
-	return nil
-}
-
-// stop ends all parts, the last one first. What does not end within the grace,
-// or before Abort, is cut off.
-func (r *registrar) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.StopGrace)
-	r.wg.Go(func() {
-		select {
-		case <-ctx.Done():
-		case <-r.cfg.Abort:
-			cancel()
-		}
-	})
-	defer r.wg.Wait()
-	defer cancel()
-	var errs []error
-	if r.http != nil {
-		errs = append(errs, r.http.Close(ctx))
-	} else if r.listener != nil {
-		errs = append(errs, r.listener.Close())
-	}
-	if r.discovery != nil {
-		errs = append(errs, r.discovery.Close(ctx))
-	}
-	if r.bus != nil {
-		errs = append(errs, r.bus.Close())
-	}
-	if r.broker != nil {
-		errs = append(errs, r.broker.Close())
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("stop registrar: %w", err)
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func TestRegistrar_answersWhenItSaysSo(t *testing.T) {
 	if r.Name != "r1" || r.PID != os.Getpid() || r.NATSRoute != "" {
 		t.Errorf("ready says %+v", r)
 	}
-	for _, path := range []string{"/livez", "/readyz"} {
+	for _, path := range []string{"/livez", "/v1/status"} {
 		resp, err := http.Get(r.HTTPURL + path)
 		if err != nil {
 			t.Fatal(err)
@@ -116,6 +116,31 @@ func TestRegistrar_canBeStoppedWhileItStarts(t *testing.T) {
 	err := Registrar(ctx, Config{HTTP: anyPort, Gossip: anyPort, NATS: "nats://127.0.0.1:1"})
 	if !errors.Is(err, why) {
 		t.Errorf("got %v, want %v", err, why)
+	}
+}
+
+func TestRegistrar_isReadyWhenItsDiscoveryIs(t *testing.T) {
+	cfg, err := Config{HTTP: anyPort, NATSListen: anyPort, Gossip: anyPort}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &registrar{cfg: cfg}
+	defer func() {
+		if err := stop(r.parts(), time.Minute, nil); err != nil {
+			t.Error(err)
+		}
+		r.wg.Wait()
+	}()
+	if err := r.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for r.isReady() != nil {
+		<-tick.C
+	}
+	if err := r.discovery.Ready(); err != nil {
+		t.Errorf("it is ready, but discovery is not: %v", err)
 	}
 }
 
@@ -178,6 +203,41 @@ func TestRegistrar_abortSkipsTheGrace(t *testing.T) {
 	close(abort)
 	_, stop := start(t, Config{Abort: abort, StopGrace: time.Hour})
 	_ = stop() // It may say what was cut off.
+}
+
+// A browser connects before it has a question.
+func TestRegistrar_silentConnectionDoesNotDelayTheStop(t *testing.T) {
+	r, stop := start(t, Config{})
+	silent, err := net.Dial("tcp", strings.TrimPrefix(r.HTTPURL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The seed takes connections and never answers.
+func TestRegistrar_abortCutsOffWhatHangs(t *testing.T) {
+	mute, err := net.Listen("tcp", anyPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	abort := make(chan struct{})
+	close(abort)
+	_, stop := start(t, Config{Join: []string{mute.Addr().String()}, Abort: abort, StopGrace: time.Hour})
+	_ = stop() // It may say what was cut off.
+}
+
+func TestRegistrar_onlyADialIsADialError(t *testing.T) {
+	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	err := Registrar(ctx, Config{HTTP: anyPort, Gossip: anyPort, NATS: "nats://127.0.0.1:1"})
+	if _, ok := errors.AsType[*DialError](err); !ok || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("nobody listens: %v", err)
+	}
 }
 
 func freePort(t *testing.T) int {

@@ -99,7 +99,8 @@ func (c *Client) Status(ctx context.Context) (discovery.Status, error) {
 // error, or the registrar ends the stream, which is an [*UnreachableError]. The
 // stream begins with what there is: see [Event]. A q with a name gives no
 // events of nodes; its State does not count. A registrar that does not answer
-// within patience, or falls silent later, is [context.DeadlineExceeded].
+// within patience, or falls silent later, is [context.DeadlineExceeded]; handle
+// may take its time.
 func (c *Client) Watch(ctx context.Context, q Query, patience time.Duration, handle func(Event) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -108,7 +109,7 @@ func (c *Client) Watch(ctx context.Context, q Query, patience time.Duration, han
 	if patience > 0 {
 		alive.Reset(patience)
 	}
-	body, err := c.open(ctx, "v1/watch", values("name", q.Name, "node", q.Node), mimeLines)
+	body, err := c.open(ctx, pathWatch, values("name", q.Name, "node", q.Node), mimeLines)
 	if err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (c *Client) Watch(ctx context.Context, q Query, patience time.Duration, han
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
-		alive.Reset(silence)
+		alive.Stop() // It is handle that takes the time now.
 		var e Event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			return &UnreachableError{c.base.String(), fmt.Errorf("decode event: %w", err)}
@@ -128,6 +129,7 @@ func (c *Client) Watch(ctx context.Context, q Query, patience time.Duration, han
 		if e.Type == TypeEnd {
 			ended = errors.New(e.Reason)
 		}
+		alive.Reset(silence)
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("watch: %w", context.Cause(ctx))

@@ -3,10 +3,13 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -69,4 +72,27 @@ func TestClient_watchEndsWithItsContext(t *testing.T) {
 	if !errors.Is(err, why) {
 		t.Errorf("watch: %v, want %v", err, why)
 	}
+}
+
+// A tripper is a transport that is a function.
+type tripper func(*http.Request) (*http.Response, error)
+
+func (t tripper) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// Whoever pages through the events may go for a coffee.
+func TestClient_watchLetsTheHandlerTakeItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := NewClient("registrar:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.http.Transport = tripper(func(*http.Request) (*http.Response, error) {
+			two := strings.NewReader("{\"type\":\"snapshot_end\"}\n{\"type\":\"end\",\"reason\":\"bye\"}\n")
+			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {mimeLines}}, Body: io.NopCloser(two)}, nil
+		})
+		err = c.Watch(t.Context(), Query{}, time.Second, func(Event) error { time.Sleep(2 * silence); return nil })
+		if _, ok := errors.AsType[*UnreachableError](err); !ok || !strings.Contains(err.Error(), "bye") {
+			t.Errorf("watch: %v, want its end", err)
+		}
+	})
 }

@@ -67,20 +67,26 @@ func (c Config) withDefaults() Config {
 type Server struct {
 	cfg      Config
 	http     *http.Server
+	camera   *camera
 	watchers chan struct{} // A place for each stream; a request that gets none is refused.
 	drain    sync.Once
 	draining chan struct{} // Closed when the server stops.
+
+	mu     sync.Mutex        // Guards silent.
+	silent map[net.Conn]bool // Connections that have not asked anything yet; nil once the server stops.
 }
 
 // NewServer returns a server that does not listen yet.
 func NewServer(cfg Config) *Server {
-	s := &Server{cfg: cfg.withDefaults(), draining: make(chan struct{})}
+	s := &Server{cfg: cfg.withDefaults(), draining: make(chan struct{}), silent: make(map[net.Conn]bool)}
+	s.camera = newCamera(s.cfg.Registrar)
 	s.watchers = make(chan struct{}, s.cfg.MaxWatchers)
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnState:         s.track,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn),
 	}
 	return s
@@ -98,11 +104,36 @@ func (s *Server) Serve(l net.Listener) error {
 // what runs. When ctx is done it cuts off the rest. It may be called twice.
 func (s *Server) Close(ctx context.Context) error {
 	s.drain.Do(func() { close(s.draining) })
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = fmt.Errorf("close http server: %w", errors.Join(err, s.http.Close()))
+	s.hangUp()
+	if err := s.http.Shutdown(ctx); err != nil {
+		return fmt.Errorf("close http server: %w", errors.Join(cmp.Or(context.Cause(ctx), err), s.http.Close()))
 	}
-	return err
+	return nil
+}
+
+// track knows the connections that are open but have not asked anything, as
+// browsers make them in advance. Shutdown would wait for a question.
+func (s *Server) track(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case state != http.StateNew:
+		delete(s.silent, c)
+	case s.silent == nil:
+		_ = c.Close() // Nothing was said.
+	default:
+		s.silent[c] = true
+	}
+}
+
+// hangUp closes the connections that have not asked anything.
+func (s *Server) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.silent {
+		_ = c.Close() // Nothing was said.
+	}
+	s.silent = nil
 }
 
 // handler puts the API together.
@@ -113,6 +144,7 @@ func (s *Server) handler() http.Handler {
 	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil // Nothing from elsewhere, nothing added to bodies.
 	config.RejectUnknownQueryParameters = true
 	s.register(humago.New(mux, config))
+	mux.HandleFunc("HEAD "+pathWatch, watchHead)
 	mux.HandleFunc("/", notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

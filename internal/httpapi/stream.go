@@ -19,6 +19,7 @@ import (
 )
 
 const (
+	pathWatch = "/v1/watch"
 	mimeSSE   = "text/event-stream"
 	mimeLines = "application/x-ndjson"
 
@@ -71,7 +72,7 @@ func (q Query) concerns(node identity.NodeID, actor *identity.ActorID) bool {
 }
 
 func (s *Server) watchOperation(api huma.API) huma.Operation {
-	op := operation("watch", "/v1/watch", "Watch changes", http.StatusServiceUnavailable)
+	op := operation("watch", pathWatch, "Watch changes", http.StatusServiceUnavailable)
 	op.Description = "A stream that begins with a snapshot. Accept: application/x-ndjson gives an event per line, anything else server-sent events."
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Event](), true, "")
 	op.Responses = map[string]*huma.Response{"200": {
@@ -91,7 +92,7 @@ func (s *Server) watch(_ context.Context, in *watchInput) (*huma.StreamResponse,
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		defer func() { <-s.watchers }()
 		r, w := humago.Unwrap(hctx)
-		out := newStream(w, strings.Contains(in.Accept, mimeLines))
+		out := newStream(w, wantsLines(in.Accept))
 		// The client is gone if it fails: there is nobody to tell.
 		_ = s.follow(r.Context(), Query{Name: in.Name, Node: in.Node}, out)
 	}}, nil
@@ -131,29 +132,6 @@ func (s *Server) follow(ctx context.Context, q Query, out *stream) error {
 	}
 }
 
-// snapshot writes the nodes and actors that there are. Evicted ones are told
-// again if they come back; suspect ones are not, so they are in it.
-func (s *Server) snapshot(q Query, out *stream) error {
-	now := time.Now().UTC()
-	for _, n := range s.cfg.Registrar.Nodes() {
-		if n.State != discovery.StateEvicted && q.concerns(n.Node, nil) {
-			e := Event{Type: TypeSnapshot, Time: now, Node: &n.Node, State: n.State}
-			if err := out.send(e); err != nil {
-				return err
-			}
-		}
-	}
-	for _, a := range s.cfg.Registrar.List(discovery.Query{Name: q.Name, Node: q.Node, All: true}) {
-		if a.State != discovery.StateEvicted {
-			e := Event{Type: TypeSnapshot, Time: now, Node: &a.Actor.Node, Actor: &a.Actor, State: a.State}
-			if err := out.send(e); err != nil {
-				return err
-			}
-		}
-	}
-	return errors.Join(out.send(Event{Type: TypeSnapshotEnd, Time: now}), out.flush())
-}
-
 // pass writes e, if it concerns the reader.
 func (s *Server) pass(e discovery.Event, q Query, out *stream) error {
 	if e.Type == discovery.EventReset {
@@ -170,6 +148,13 @@ func (s *Server) pass(e discovery.Event, q Query, out *stream) error {
 		Node: &e.Node, Actor: e.Actor, Reason: e.Reason, Canceller: e.Canceller,
 	})
 }
+
+// watchHead answers a HEAD with what a GET would begin with: there is no stream.
+func watchHead(w http.ResponseWriter, r *http.Request) {
+	newStream(w, wantsLines(r.Header.Get("Accept")))
+}
+
+func wantsLines(accept string) bool { return strings.Contains(accept, mimeLines) }
 
 // A stream writes events in one of two formats.
 type stream struct {

@@ -4,13 +4,18 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tandem-actors/tandem/discovery"
+	"github.com/tandem-actors/tandem/transport"
 )
 
 // errEnough ends a watch of a test that has seen what it wants.
@@ -128,6 +133,69 @@ func TestWatch_heartbeatsToPrograms(t *testing.T) {
 	w.watch(Query{}, TypeHeartbeat, nil)
 }
 
+func TestWatch_headGetsHeadersOnly(t *testing.T) {
+	w := newWorld(t, Config{MaxWatchers: 1})
+	for range 3 { // It takes no place, and the connection is free again.
+		resp, body := w.get("HEAD", "/v1/watch")
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != mimeSSE || body != "" {
+			t.Errorf("HEAD gets %s, %v, %q", resp.Status, resp.Header, body)
+		}
+	}
+	w.watch(Query{}, TypeSnapshotEnd, nil)
+}
+
+// A gated registrar answers one question about nodes for each value that it is
+// sent.
+type gated struct {
+	*discovery.Registrar
+	asked atomic.Int32
+	gate  chan struct{}
+}
+
+func (g *gated) Nodes() []discovery.NodeRecord {
+	g.asked.Add(1)
+	<-g.gate
+	return g.Registrar.Nodes()
+}
+
+func TestCamera_streamsShareAPhotoBegunAfterTheyCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fabric := transport.NewMemory()
+		bus := fabric.Attach()
+		defer bus.Close()
+		r, err := discovery.NewRegistrar(t.Context(), discovery.RegistrarConfig{Bus: bus})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close(context.Background())
+		g := &gated{Registrar: r, gate: make(chan struct{})}
+		c := newCamera(g)
+		photos := make(chan *photo, 8)
+		var wg sync.WaitGroup
+		for range 2 { // One begins, the other waits.
+			wg.Go(func() { photos <- c.shoot() })
+			synctest.Wait()
+		}
+		for range cap(photos) - 2 { // The rest waits with it.
+			wg.Go(func() { photos <- c.shoot() })
+		}
+		synctest.Wait()
+		if n := g.asked.Load(); n != 1 {
+			t.Errorf("%d photos are taken at a time", n)
+		}
+		close(g.gate)
+		wg.Wait()
+		close(photos)
+		different := make(map[*photo]bool)
+		for p := range photos {
+			different[p] = true
+		}
+		if n := g.asked.Load(); n != 2 || len(different) != 2 {
+			t.Errorf("the registrar was asked %d times for %d photos, want 2", n, len(different))
+		}
+	})
+}
+
 func TestWatch_isBounded(t *testing.T) {
 	w := newWorld(t, Config{MaxWatchers: 1, Heartbeat: 10 * time.Millisecond})
 	first, lines := w.open()
@@ -158,6 +226,22 @@ func TestServer_closeTellsStreams(t *testing.T) {
 	}
 	if _, err := w.client.Status(t.Context()); err == nil {
 		t.Error("a closed server answers")
+	}
+}
+
+// A browser connects before it has a question.
+func TestServer_closeHangsUpOnTheSilent(t *testing.T) {
+	w := newWorld(t, Config{})
+	silent, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	w.get("GET", "/livez") // Connections are accepted in order.
+	ctx, stop := context.WithTimeout(t.Context(), 4*time.Second)
+	defer stop()
+	if err := w.server.Close(ctx); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -27,7 +27,8 @@ type Command struct {
 	Dir string
 	// Stdout and Stderr get the output of the child, one whole line with its
 	// newline per Write, and never two at once. A line longer than [MaxLine]
-	// is broken. If nil, the output is thrown away.
+	// is broken. If nil, the output is thrown away. A Write must not block: a
+	// child is not reaped before its output has been taken.
 	Stdout, Stderr io.Writer
 	// StopGrace is how long Stop waits after SIGTERM before it kills the
 	// group. If zero, it is 3 seconds; if negative, Stop kills at once.
