@@ -65,9 +65,9 @@ func (j *job) run(ctx context.Context) (err error) {
 	}
 	if j.opts.verbose {
 		took := time.Since(start).Seconds()
-		files := j.files.Load()
-		j.out.say("%d files, %.1f MB in %.2f s, %.0f files/s, on %d searchers",
-			files, float64(j.bytes.Load())/1e6, took, float64(files)/took, len(j.searchers))
+		files := j.files.Load() // Without those that an early end left under way.
+		j.out.say("%d lines; %d files done, %.1f MB in %.2f s, %.0f files/s, on %d searchers",
+			j.out.count(), files, float64(j.bytes.Load())/1e6, took, float64(files)/took, len(j.searchers))
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -159,10 +160,47 @@ func TestJob_failsWithTheLastSearcher(t *testing.T) {
 }
 
 // The other searchers hear why they are to stop.
-func TestJob_enoughIsTheCause(t *testing.T) {
-	root := t.TempDir()
-	write(t, root, map[string]string{"a": "needle\nneedle\n"})
-	heard := make(chan error, 1)
+func TestJob_endOfOutputIsTheCause(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	_ = r.Close()
+	for cause, c := range map[string]struct {
+		stdout io.Writer
+		max    int
+		want   error
+	}{
+		"enough matches": {io.Discard, 1, nil},
+		"output closed":  {w, 0, errClosed},
+	} {
+		t.Run(cause, func(t *testing.T) {
+			heard := make(chan error, 1)
+			crew := findingAndWaiting(t, heard)
+			root := t.TempDir()
+			for i := range 10 * batchFiles { // Enough for both, of which the waiting one never answers.
+				write(t, root, map[string]string{fmt.Sprintf("f%03d", i): ""})
+			}
+			out := newOutput(c.stdout, io.Discard, c.max)
+			err := newJob(crew, options{pattern: "needle", dir: root, max: c.max}, out).run(t.Context())
+			if !errors.Is(err, c.want) || !errors.Is(out.close(), c.want) || out.count() == 0 {
+				t.Errorf("run = %v after %d lines, want %v after some", err, out.count(), c.want)
+			}
+			got := <-heard
+			canceled, ok := errors.AsType[*cluster.Canceled](got)
+			if !ok || !canceled.Canceller.Equal(crew.node.ID()) || canceled.Reason() != cause {
+				t.Errorf("the other searcher heard %v, want %s from %v", got, cause, crew.node.ID())
+			}
+		})
+	}
+}
+
+// findingAndWaiting returns a crew of a searcher that finds lines in all it is
+// given, when the other one has begun, and of one that waits and tells heard
+// why it ended.
+func findingAndWaiting(t *testing.T, heard chan<- error) *crew {
+	t.Helper()
 	begun := make(chan struct{})
 	waiting := search.Task.Serve(func(ctx context.Context, c *child, _ search.Query) (search.Summary, error) {
 		if err := c.Started(ctx, cluster.None{}); err != nil {
@@ -188,20 +226,7 @@ func TestJob_enoughIsTheCause(t *testing.T) {
 		}
 		return search.Summary{}, nil
 	})
-	c := newCrew(t, finding, waiting)
-	// Enough for both, of which the waiting one never answers.
-	for i := range 10 * batchFiles {
-		write(t, root, map[string]string{fmt.Sprintf("b%03d", i): ""})
-	}
-	r, err := runJob(t, c, options{dir: root, max: 1})
-	if err != nil || strings.Count(r.stdout, "\n") != 1 {
-		t.Errorf("run = %v, stdout %q, want one line", err, r.stdout)
-	}
-	cause := <-heard
-	canceled, ok := errors.AsType[*cluster.Canceled](cause)
-	if !ok || !canceled.Canceller.Equal(c.node.ID()) || canceled.Reason() != "enough matches" {
-		t.Errorf("the other searcher heard %v, want enough matches from %v", cause, c.node.ID())
-	}
+	return newCrew(t, finding, waiting)
 }
 
 func TestJob_unreadableFileIsNoEnd(t *testing.T) {

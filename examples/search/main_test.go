@@ -228,6 +228,8 @@ func TestSearch_mistakesExitWith2(t *testing.T) {
 	}{
 		{nil, "search: want PATTERN [DIR]"},
 		{[]string{"a", "b", "c"}, "got 3 arguments"},
+		{[]string{"needle", "-v"}, "flags go before PATTERN"},
+		{[]string{"needle", ".", "--max", "1"}, "flags go before PATTERN"},
 		{[]string{"--frobnicate", "x"}, "-frobnicate"},
 		{[]string{"--include=[", "x"}, "syntax error in pattern"},
 		{[]string{"--max=-1", "x"}, "-max"},
@@ -241,8 +243,28 @@ func TestSearch_mistakesExitWith2(t *testing.T) {
 			t.Errorf("%q: exit status %d, stdout %q, stderr %q, want one line with %q", c.args, r.code, r.stdout, r.stderr, c.want)
 		}
 	}
-	if r := runCommand(t, "-h"); r.code != 0 || !strings.Contains(r.stderr, "TANDEM_CLUSTER") {
-		t.Errorf("-h: %+v", r)
+}
+
+func TestSearch_helpIsOutput(t *testing.T) {
+	r := runCommand(t, "-h")
+	if r.code != 0 || r.stderr != "" {
+		t.Errorf("exit status %d, stderr %q, want 0 and nothing", r.code, r.stderr)
+	}
+	for _, want := range []string{"usage: search [flags] PATTERN [DIR]\n", "grep -rnF in the C locale, in any order", "TANDEM_CLUSTER"} {
+		if !strings.Contains(r.stdout, want) {
+			t.Errorf("-h prints %q, want %q in it", r.stdout, want)
+		}
+	}
+}
+
+// What an end leaves under way is not counted as done, what was printed is.
+func TestSearch_verboseAddsUp(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, map[string]string{"a": "needle\nneedle\n"})
+	for n, want := range map[string]string{"0": "search: 2 lines; 1 files done, ", "1": "search: 1 lines; 0 files done, "} {
+		if r := runCommand(t, "-v", "--max="+n, "needle", root); r.code != 0 || !strings.Contains(r.stderr, want) {
+			t.Errorf("--max=%s: exit status %d, stderr %q, want %q in it", n, r.code, r.stderr, want)
+		}
 	}
 }
 
@@ -276,8 +298,60 @@ func TestSearch_signalEndsIt(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != want {
 			t.Errorf("%v: exit status %d, want %d; stderr %q", sig, code, want, stderr.String())
 		}
-		if got := stderr.String(); got != "search: "+sig.String()+" signal received\n" {
+		if got := stderr.String(); got != "search: got signal "+sig.String()+"\n" {
 			t.Errorf("%v: stderr %q does not name the signal alone", sig, got)
+		}
+	}
+}
+
+// Scenario: search ... | head -1. An exit status means that the search left in
+// order: who dies of SIGPIPE has none.
+func TestSearch_closedOutputEndsIt(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, map[string]string{"a": strings.Repeat("needle\n", 100_000)}) // More than a pipe holds.
+	cmd := exec.Command(os.Args[0], "needle", root)
+	cmd.Env = append(os.Environ(), asMain+"=1", "TANDEM_CLUSTER=")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != root+"/a:1:needle\n" {
+		t.Errorf("first line %q, %v", line, err)
+	}
+	if err := out.Close(); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 141 || stderr.Len() > 0 {
+		t.Errorf("%v, stderr %q, want exit status 141 and nothing", cmd.ProcessState, stderr.String())
+	}
+}
+
+// Telemetry that gets lost, or that goes to the console, changes neither the
+// output nor the exit status.
+func TestSearch_telemetryIsBesideThePoint(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, map[string]string{"a": "needle\n"})
+	for env, want := range map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1": "telemetry was lost",
+		"OTEL_TRACES_EXPORTER=console":                   `"Name":"search"`,
+	} {
+		cmd := exec.Command(os.Args[0], "needle", root)
+		cmd.Env = append(os.Environ(), asMain+"=1", "TANDEM_CLUSTER=", env)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil || string(out) != root+"/a:1:needle\n" {
+			t.Errorf("%s: %v, stdout %q", env, err, out)
+		}
+		if n := strings.Count(stderr.String(), want); n != 1 {
+			t.Errorf("%s: stderr says %q %d times, want once: %s", env, want, n, stderr.String())
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,13 @@ type options struct {
 	pattern string
 	dir     string // as given; empty: the current one
 }
+
+const usage = `usage: search [flags] PATTERN [DIR]
+
+Search the files below DIR, or here, for a fixed string, with all searchers of
+a cluster. The output is that of grep -rnF in the C locale, in any order.
+
+`
 
 // parse reads the command line. Mistakes come back as errors; only the answer
 // to -h is printed to help, with [flag.ErrHelp].
@@ -39,12 +47,14 @@ func parse(args []string, getenv func(string) string, help io.Writer) (options, 
 	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintln(help, "usage: search [flags] PATTERN [DIR]")
+		fmt.Fprint(help, usage)
 		f.SetOutput(help)
 		f.PrintDefaults()
 		return o, err
 	case err != nil:
 		return o, fmt.Errorf("%w; see search -h", err)
+	case f.NArg() > 1 && slices.ContainsFunc(f.Args()[1:], isFlag):
+		return o, errors.New("flags go before PATTERN, directories that look like one are written ./-DIR; see search -h")
 	case f.NArg() < 1 || f.NArg() > 2:
 		return o, fmt.Errorf("want PATTERN [DIR] behind the flags, got %d arguments; see search -h", f.NArg())
 	case o.nodes < 1 || o.max < 0:
@@ -56,6 +66,8 @@ func parse(args []string, getenv func(string) string, help io.Writer) (options, 
 	}
 	return o, nil
 }
+
+func isFlag(arg string) bool { return strings.HasPrefix(arg, "-") }
 
 // root returns the absolute path of the directory to search, through links.
 func (o options) root() (string, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"syscall"
 )
 
 // flushAt is how many bytes are gathered for one write.
@@ -13,6 +14,10 @@ const flushAt = 32 << 10
 // errEnough ends a search that printed as many lines as were asked for. The
 // searchers get it as the cause of their cancel.
 var errEnough = errors.New("enough matches")
+
+// errClosed ends a search whose output nobody reads any more, as behind
+// `| head`. It is a cause, too.
+var errClosed = errors.New("output closed")
 
 // An output prints for all feeders, line by line: lines never mix.
 type output struct {
@@ -99,10 +104,21 @@ func (o *output) write() {
 	if len(o.buf) == 0 {
 		return
 	}
-	if _, err := o.lines.Write(o.buf); err != nil && o.err == nil {
+	_, err := o.lines.Write(o.buf)
+	if errors.Is(err, syscall.EPIPE) {
+		err = errClosed
+	}
+	if o.err == nil {
 		o.err = err
 	}
 	o.buf = o.buf[:0]
+}
+
+// count returns how many lines were printed.
+func (o *output) count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.printed
 }
 
 // binary says, as grep does, that there is a match which cannot be shown.
