@@ -102,27 +102,64 @@ func TestChart_rendersAsBefore(t *testing.T) {
 
 func TestChart_refusesNonsense(t *testing.T) {
 	for set, want := range map[string]string{
-		"registrar.replicas=2":                 "'/registrar/replicas': value must be one of 1, 3",
-		"registrar.replicas=0":                 "'/registrar/replicas': value must be one of 1, 3",
-		"registrar.replicas=many":              "'/registrar/replicas': value must be one of 1, 3",
-		"node.replicas=-1":                     "'/node/replicas': minimum",
-		"node.replica=3":                       "'/node': additional properties 'replica' not allowed",
-		"nodes=3":                              "additional properties 'nodes' not allowed",
-		"node.actors=echo":                     "'/node/actors': got string, want array",
-		"registrar.env[0].nme=x":               "additional properties 'nme' not allowed",
-		"image.pullPolicy=Sometimes":           "'/image/pullPolicy': value must be one of",
-		"image.repository=":                    "'/image/repository': minLength",
-		"realm=A.b":                            "'/realm': 'A.b' does not match",
-		"nats.url=localhost":                   "'/nats/url': 'localhost' does not match",
-		"nats.url=nats://me:secret@nats:4222":  "'/nats/url'",
-		"networkPolicy.enabled=maybe":          "'/networkPolicy/enabled': got string, want boolean",
-		"insecure=false":                       "there are no credentials yet",
-		"fullnameOverride=Actors":              "'/fullnameOverride': 'Actors' does not match",
-		"registrar.resources.limit.memory=1Gi": "additional properties 'limit' not allowed",
+		"registrar.replicas=2":                           "'/registrar/replicas': value must be one of 1, 3",
+		"registrar.replicas=0":                           "'/registrar/replicas': value must be one of 1, 3",
+		"registrar.replicas=many":                        "'/registrar/replicas': value must be one of 1, 3",
+		"node.replicas=-1":                               "'/node/replicas': minimum",
+		"node.replica=3":                                 "'/node': additional properties 'replica' not allowed",
+		"nodes=3":                                        "additional properties 'nodes' not allowed",
+		"node.actors=echo":                               "'/node/actors': got string, want array",
+		"registrar.env[0].nme=x":                         "additional properties 'nme' not allowed",
+		"image.pullPolicy=Sometimes":                     "'/image/pullPolicy': value must be one of",
+		"image.repository=":                              "'/image/repository': minLength",
+		"realm=A.b":                                      "'/realm': 'A.b' does not match",
+		"nats.url=localhost":                             "'/nats/url': 'localhost' does not match",
+		"nats.url=nats://me:secret@nats:4222":            "'/nats/url'",
+		"networkPolicy.enabled=maybe":                    "'/networkPolicy/enabled': got string, want boolean",
+		"insecure=false":                                 "there are no credentials yet",
+		"fullnameOverride=Actors":                        "'/fullnameOverride': 'Actors' does not match",
+		"fullnameOverride=1a":                            "'/fullnameOverride': '1a' does not match",
+		"registrar.replicas=10":                          "'/registrar/replicas': value must be one of 1, 3",
+		"node.env[0].name=POD_NAME":                      "'/node/env/0/name': 'not' failed",
+		"registrar.env[0].name=POD_IP":                   "'/registrar/env/0/name': 'not' failed",
+		`node.podLabels.app\.kubernetes\.io/component=x`: "propertyName 'app.kubernetes.io/component'",
+		`registrar.podLabels.helm\.sh/chart=x`:           "propertyName 'helm.sh/chart'",
+		"registrar.resources.limit.memory=1Gi":           "additional properties 'limit' not allowed",
 	} {
 		_, stderr, err := helm(t, "template", "tandem", "tandem", "--set", set)
 		if err == nil || !strings.Contains(stderr, want) {
 			t.Errorf("--set %s: %v\n%s\nwant %q", set, err, stderr, want)
+		}
+	}
+}
+
+// Names of services begin with a letter and have no dots, those of releases may.
+func TestChart_refusesReleasesThatCannotNameServices(t *testing.T) {
+	for _, name := range []string{"1st", "v1.2", "7-tandem"} {
+		_, stderr, err := helm(t, "template", name, "tandem")
+		if err == nil || !strings.Contains(stderr, "set fullnameOverride") {
+			t.Errorf("release %s: %v\n%s\nwant a refusal that says what to set", name, err, stderr)
+		}
+		stdout, stderr, err := helm(t, "template", name, "tandem", "--set", "fullnameOverride=ok")
+		if err != nil || !strings.Contains(stdout, "app.kubernetes.io/instance: \""+name+"\"") {
+			t.Errorf("release %s with fullnameOverride: %v\n%s", name, err, stderr)
+		}
+	}
+}
+
+// What is text stays text, whatever YAML would take it for.
+func TestChart_quotes(t *testing.T) {
+	stdout, stderr, err := helm(t, "template", "t", "tandem", "--set", "node.actors={a: b,c #d,e:}",
+		"--set-string", "nameOverride=123", "--set", "fullnameOverride=t,nats.url=nats://n:", "--set-string", "serviceAccount.name=1e3")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	for _, want := range []string{
+		`- "--actor=a: b"`, `- "--actor=c #d"`, `- "--actor=e:"`, `- "--join=nats://n:"`, `- "--nats=nats://n:"`,
+		`app.kubernetes.io/name: "123"`, `serviceAccountName: "1e3"`, `  name: "1e3"`,
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("rendered without %s:\n%s", want, stdout)
 		}
 	}
 }

@@ -5,19 +5,22 @@
 
 {{/* The prefix of all names. 40 bytes leave room for what names of stateful sets and their services need. */}}
 {{- define "tandem.fullname" -}}
+{{- $name := printf "%s-%s" .Release.Name (include "tandem.name" .) -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- $name = .Values.fullnameOverride }}
 {{- else if contains (include "tandem.name" .) .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name (include "tandem.name" .) | trunc 40 | trimSuffix "-" }}
+{{- $name = .Release.Name }}
 {{- end }}
+{{- if not (regexMatch "^[a-z][a-z0-9-]*$" $name) }}
+{{- fail (printf "%q cannot begin the names of services, which have a letter first and no dots: choose another release name, or set fullnameOverride" $name) }}
+{{- end }}
+{{- $name | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
 {{/* What selects the objects of this release. */}}
 {{- define "tandem.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "tandem.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "tandem.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* The labels of every object. */}}
@@ -65,7 +68,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $root := index . 0 -}}
 {{- $values := index . 1 -}}
 {{- $component := index . 2 -}}
-serviceAccountName: {{ include "tandem.serviceAccountName" $root }}
+serviceAccountName: {{ include "tandem.serviceAccountName" $root | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
