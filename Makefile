@@ -35,4 +35,4 @@ fuzz: ## Each fuzz target for FUZZTIME.
 	done
 
 image: ## Needs Docker.
-	docker build -t tandem .
+	docker build -t tandem:0.1.0 .
