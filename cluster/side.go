@@ -39,7 +39,6 @@ type side struct {
 	wave      *wave  // The cancel that this side asked for, until its ack.
 	heard     uint32 // The heartbeat at which the peer was last heard or asked.
 	stop      context.CancelCauseFunc
-	entered   bool
 	doubted   bool // The peer has said once that it does not have this context.
 	leaving   bool // The block has ended: values of the stream are for nobody.
 	abandoned bool // Nobody waits for the end any more.
@@ -84,7 +83,7 @@ func (s *side) send(ctx context.Context, kind actorcontext.Kind, payload []byte)
 	}
 	s.mu.Lock()
 	seq, err := s.m.MaySend(kind)
-	early := kind == actorcontext.Started
+	early := kind == actorcontext.Started // Its answer may be here before the note that it left.
 	if err == nil && early {
 		s.m.Sent(kind)
 	}
@@ -166,8 +165,7 @@ func (s *side) carryOut(do actorcontext.Do) {
 	if do&actorcontext.Late != 0 {
 		s.node.late.Add(1)
 	}
-	if do&actorcontext.Enter != 0 && !s.entered {
-		s.entered = true
+	if do&actorcontext.Enter != 0 {
 		close(s.opened)
 	}
 	if do&actorcontext.Finish != 0 {
