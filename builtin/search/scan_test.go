@@ -157,7 +157,7 @@ func FuzzScan(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, content, pattern []byte) {
 		if bytes.ContainsAny(pattern, "\n\x00") {
-			t.Skip()
+			return // Refused before it gets to Scan.
 		}
 		last := int64(0)
 		res, err := search.Scan(bytes.NewReader(content), pattern, func(line int64, text []byte) error {
