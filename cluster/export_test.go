@@ -1,6 +1,12 @@
 package cluster
 
-import actorcontext "github.com/tandem-actors/tandem/context"
+import (
+	actorcontext "github.com/tandem-actors/tandem/context"
+	"github.com/tandem-actors/tandem/identity"
+)
+
+// ContextID returns what a stranger would have to guess.
+func (c stream[Out, In]) ContextID() identity.UUID { return c.s.id }
 
 // LoseLink makes the node give up its link with another.
 func (n *Node) LoseLink(other *Node) { n.lose(other.id.Node, "the test says so") }

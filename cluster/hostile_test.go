@@ -95,6 +95,22 @@ func TestHostile_names(t *testing.T) {
 	})
 }
 
+// K-09: nobody cancels in another's name.
+func TestHostile_K09_cancelInAnothersName(t *testing.T) {
+	inBubble(t, func(w *world) {
+		a, b, victim := w.node("a"), w.node("b"), w.node("victim")
+		_, childErr := linkedBy(w, a, b, func(c *parent) {
+			b.Raw(a, &actorcontext.Message{
+				Kind: actorcontext.Cancel, Context: c.ContextID(),
+				Payload: fault.Marshal(&cluster.Canceled{Canceller: victim.ID()}, victim.ID()),
+			})
+		})
+		if c, ok := errors.AsType[*cluster.Canceled](childErr); !ok || !c.Canceller.Equal(b.ID()) {
+			t.Errorf("the child was canceled by %v, want by b", childErr)
+		}
+	})
+}
+
 // C-20, C-21, R10: a failure is not lost for being joined with a cancel.
 func TestHostile_C21_joinedFailures(t *testing.T) {
 	inBubble(t, func(w *world) {

@@ -26,13 +26,18 @@ func inBubble(t *testing.T, test func(w *world)) {
 // returns how both sides ended.
 func linked(w *world, a, b *cluster.Node, act func()) (parentErr, childErr error) {
 	w.Helper()
+	return linkedBy(w, a, b, func(*parent) { act() })
+}
+
+func linkedBy(w *world, a, b *cluster.Node, act func(c *parent)) (parentErr, childErr error) {
+	w.Helper()
 	ends := make(chan error, 1)
 	w.spawn(a, "actor", serveDouble(), stream.Serve(func(ctx context.Context, c *child, arg int) (string, error) {
 		defer func() { ends <- context.Cause(ctx) }()
 		return started(ctx, c, arg)
 	}))
-	_, parentErr = stream.Open(w.ctx(), w.find(b, "actor"), 0, func(ctx context.Context, _ *parent, _ int) error {
-		act()
+	_, parentErr = stream.Open(w.ctx(), w.find(b, "actor"), 0, func(ctx context.Context, c *parent, _ int) error {
+		act(c)
 		<-ctx.Done()
 		return ctx.Err()
 	})
