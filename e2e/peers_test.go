@@ -71,19 +71,17 @@ func TestPeers_D01_D05_horizontalCancel(t *testing.T) {
 	}
 	defer sink.Close()
 	l := startLocal(t)
-	peers := make(map[string]*program)
-	for _, actor := range []string{"sleeper", "just_caller", "canceller"} {
-		p := start(t, sink.Env(), "peer", "--join", l.nats, "--name", "node-of-"+actor, "--actor", actor)
-		p.prints(1, `"ready"`)
-		peers[actor] = p
-	}
+	peers := startPeers(l, sink.Env())
 	provider := exporting(t, sink)
 	ctx, span := provider.Tracer("test").Start(soon(t), "root")
 	root, err := cluster.Start(ctx, cluster.Config{Name: "root", Join: l.nats, TracerProvider: provider})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx1, waited, ended := openAll(ctx, t, root, func() { peers["just_caller"].ended(1, "visit") })
+	ctx1, waited, ended := openAll(ctx, t, root, func(err error) error {
+		peers["just_caller"].ended(1, "visit")
+		return err
+	})
 	span.End()
 	if err := root.Close(); err != nil {
 		t.Error(err)
@@ -114,6 +112,54 @@ func TestPeers_D01_D05_horizontalCancel(t *testing.T) {
 		t.Errorf("D-05, C-34: canceller's own task ended with %+v", o)
 	}
 	checkTrace(t, sink, e.Wave.String())
+	stopPeers(t, peers)
+}
+
+// D-02 over three node processes: root fails while it handles the cancel. Its
+// own failure is what it ends with, and the peers are told of it.
+func TestPeers_D02_rootFails(t *testing.T) {
+	l := startLocal(t)
+	peers := startPeers(l, nil)
+	root := l.join("root")
+	errOwn := errors.New("root's own failure")
+	ctx1, waited, ended := openAll(soon(t), t, root, func(error) error { return errOwn })
+
+	if c, ok := errors.AsType[*cluster.Canceled](waited); !ok || c.Canceller.Name != "canceller" {
+		t.Errorf("root's wait raised %v", waited)
+	}
+	if !errors.Is(ended, errOwn) || errors.As(ended, new(*cluster.Canceled)) {
+		t.Errorf("root ended with %v, want only %v", ended, errOwn)
+	}
+	if s := ctx1.State(); s.Canceller.Name != "sleeper" || s.CancelAcked {
+		t.Errorf("root's context with sleeper: %+v", s)
+	}
+	if o := peers["canceller"].ended(1, "obey"); o.Canceller != "root" || o.Reason != errOwn.Error() {
+		t.Errorf("canceller's own task ended with %+v", o)
+	}
+	if s := peers["sleeper"].ended(1, "sleep"); s.Canceller != "canceller" {
+		t.Errorf("sleeper's task ended with %+v", s)
+	}
+	// By the cancel of sleeper or by root's, whichever came first.
+	if v := peers["just_caller"].ended(1, "visit"); v.Canceller != "canceller" && v.Canceller != "root" {
+		t.Errorf("just_caller's task ended with %+v", v)
+	}
+	stopPeers(t, peers)
+}
+
+// startPeers starts the three node processes and waits until they are ready.
+func startPeers(l *local, env []string) map[string]*program {
+	l.t.Helper()
+	peers := make(map[string]*program)
+	for _, actor := range []string{"sleeper", "just_caller", "canceller"} {
+		p := start(l.t, env, "peer", "--join", l.nats, "--name", "node-of-"+actor, "--actor", actor)
+		p.prints(1, `"ready"`)
+		peers[actor] = p
+	}
+	return peers
+}
+
+func stopPeers(t *testing.T, peers map[string]*program) {
+	t.Helper()
 	for actor, p := range peers {
 		if code := p.stop(syscall.SIGTERM); code != 0 {
 			t.Errorf("%s: exit code %d", actor, code)
@@ -122,9 +168,9 @@ func TestPeers_D01_D05_horizontalCancel(t *testing.T) {
 }
 
 // openAll opens the three contexts from root, lets canceller act, and waits for
-// the first, and until told returns. It returns its handle, what the wait raised, and how the whole
-// ended.
-func openAll(ctx context.Context, t *testing.T, root *cluster.Node, told func()) (ctx1 *idle, waited, ended error) {
+// the first; what the wait raised is handled, and that ends the rest. It returns
+// the handle, what the wait raised, and how the whole ended.
+func openAll(ctx context.Context, t *testing.T, root *cluster.Node, handle func(error) error) (ctx1 *idle, waited, ended error) {
 	t.Helper()
 	find := func(name string) *cluster.Portal {
 		p, err := root.Find(ctx, name)
@@ -146,8 +192,7 @@ func openAll(ctx context.Context, t *testing.T, root *cluster.Node, told func())
 					return err
 				}
 				_, waited = ctx1.Result(context.WithoutCancel(ctx)) // Of ctx1, whichever of them ends first.
-				told()
-				return waited
+				return handle(waited)
 			})
 			return err
 		})
