@@ -148,8 +148,9 @@ func (n *Node) ID() identity.ActorID { return n.id }
 
 // Close takes the node's names out of the registry, cancels every actor, in the
 // node's name and with the cause [ErrClosed], and waits for their tasks, at most
-// CancelGrace. Then it leaves; openers elsewhere have been told. Contexts that this node has opened are canceled
-// too, but Close does not wait for their ends.
+// CancelGrace. Then it leaves; openers elsewhere have been told. Contexts that
+// this node has opened are canceled, too, and their openers get [ErrClosed];
+// Close does not wait for them.
 //
 // The error is a [*TooSlow] for each actor with a task that did not end; such a
 // task is abandoned. A second call waits for the first and returns the same.
